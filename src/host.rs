@@ -1,0 +1,3 @@
+//! The facts about the host that every later stage works with.
+
+pub mod tree;

@@ -1,0 +1,4 @@
+//! Starts Claude Code in a bubblewrap sandbox that secrets never enter.
+
+pub mod host;
+pub mod path;
