@@ -13,6 +13,8 @@ use crate::path::{HostPath, printable};
 /// How many symlinks one path may go through: the kernel's own limit (`MAXSYMLINKS`, path_resolution(7)).
 const LINKS_MAX: usize = 40;
 
+const NOT_REGULAR: &str = "not a regular file";
+
 /// What kind of file a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -113,6 +115,15 @@ impl Tree {
         }
     }
 
+    /// Gives a path of a described tree other permission bits. Does nothing to the real one.
+    pub fn permit(&mut self, path: &Path, mode: u32) {
+        if let Self::Described(nodes) = self
+            && let Some((node, _)) = nodes.get_mut(path)
+        {
+            node.mode = mode;
+        }
+    }
+
     /// What `path` itself is, without following a symlink at its end; `None` where nothing is.
     /// The directories above are taken as they are written, so `path` should be canonical up to its last component.
     ///
@@ -208,6 +219,27 @@ impl Tree {
         }
     }
 
+    /// The first bytes of a regular file: `count` of them, or all of a shorter one. Opened as by [`Tree::read`].
+    ///
+    /// # Errors
+    /// When there is no such file, it is no regular file, or not readable.
+    pub fn read_start(&self, path: &Path, count: usize) -> Result<Vec<u8>, Unreadable> {
+        match self {
+            Self::Described(nodes) => match nodes.get(path) {
+                Some((Node { kind: Kind::File, .. }, content)) => Ok(content.iter().take(count).copied().collect()),
+                Some(_) => Err(Unreadable {
+                    path: path.to_path_buf(),
+                    why: NOT_REGULAR.into(),
+                }),
+                None => Err(Unreadable {
+                    path: path.to_path_buf(),
+                    why: "no such file".into(),
+                }),
+            },
+            Self::Real(_) => read_at_most(path, count as u64),
+        }
+    }
+
     /// The names in a directory, sorted; empty where there is no such directory.
     ///
     /// # Errors
@@ -298,6 +330,17 @@ fn node_of(path: &Path, metadata: &std::fs::Metadata) -> Result<Node, Unreadable
 }
 
 fn read_real(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
+    let content = read_at_most(path, limit.saturating_add(1))?;
+    if content.len() as u64 > limit {
+        return Err(Unreadable {
+            path: path.to_path_buf(),
+            why: too_long(limit),
+        });
+    }
+    Ok(content)
+}
+
+fn read_at_most(path: &Path, count: u64) -> Result<Vec<u8>, Unreadable> {
     use rustix::fs::{Mode, OFlags};
     use std::io::Read;
     // O_NONBLOCK: a FIFO that someone put in the place of a file must not make us wait.
@@ -308,19 +351,13 @@ fn read_real(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
     if !metadata.is_file() {
         return Err(Unreadable {
             path: path.to_path_buf(),
-            why: "not a regular file".into(),
+            why: NOT_REGULAR.into(),
         });
     }
     let mut content = Vec::new();
-    file.take(limit.saturating_add(1))
+    file.take(count)
         .read_to_end(&mut content)
         .map_err(|error| unreadable(path, &error))?;
-    if content.len() as u64 > limit {
-        return Err(Unreadable {
-            path: path.to_path_buf(),
-            why: too_long(limit),
-        });
-    }
     Ok(content)
 }
 
@@ -356,54 +393,4 @@ pub fn plain(error: &io::Error) -> String {
     clippy::disallowed_methods,
     reason = "the test compares with the standard library's own answers"
 )]
-mod tests {
-    use super::*;
-
-    fn tree() -> Tree {
-        let mut tree = Tree::described();
-        tree.describe(Path::new("/home/u/.ssh/id"), Kind::File, 1000, b"key");
-        tree.describe(Path::new("/home/u/p/link"), Kind::Link("../.ssh".into()), 1000, b"");
-        tree.describe(Path::new("/home/u/loop"), Kind::Link("loop".into()), 1000, b"");
-        tree.describe(Path::new("/abs"), Kind::Link("/home/u/p/link".into()), 0, b"");
-        tree
-    }
-
-    fn path(text: &str) -> HostPath {
-        HostPath::new(text).unwrap()
-    }
-
-    #[test]
-    fn symlinks_are_followed_to_the_end() {
-        let resolved = tree().resolve(&path("/abs/id")).unwrap();
-        assert_eq!(resolved.path, path("/home/u/.ssh/id"));
-        assert_eq!(resolved.through, [path("/abs"), path("/home/u/p/link")]);
-        assert_eq!(resolved.node.unwrap().kind, Kind::File);
-    }
-
-    #[test]
-    fn absent_paths_resolve_to_themselves() {
-        let resolved = tree().resolve(&path("/home/u/p/link/none/x")).unwrap();
-        assert_eq!((resolved.path, resolved.node), (path("/home/u/.ssh/none/x"), None));
-    }
-
-    #[test]
-    fn a_loop_ends() {
-        assert_eq!(
-            tree().resolve(&path("/home/u/loop")).unwrap_err().to_string(),
-            "cannot look at `/home/u/loop`: too many levels of symbolic links"
-        );
-    }
-
-    #[test]
-    fn the_real_tree_agrees_with_the_kernel() {
-        let dir = tempfile::tempdir().unwrap();
-        let base = dir.path().canonicalize().unwrap();
-        std::fs::create_dir_all(base.join("a/b")).unwrap();
-        std::os::unix::fs::symlink("../a/b/..", base.join("a/l")).unwrap();
-        std::fs::write(base.join("a/f"), "x").unwrap();
-        let resolved = Tree::real()
-            .resolve(&HostPath::new(base.join("a/l/f")).unwrap())
-            .unwrap();
-        assert_eq!(resolved.path.as_path(), base.join("a/l/f").canonicalize().unwrap());
-    }
-}
+mod tests;
