@@ -1,4 +1,91 @@
 //! Starts Claude Code in a bubblewrap sandbox that secrets never enter.
+//!
+//! The one flow, and the only direction in which modules use each other:
+//!
+//! ```text
+//! cli -> host (facts) -> script (policy) -> draft + trace -> invariants -> plan -> bwrap -> launch
+//!                                              |                            |
+//!                                              +----------> audit <---------+      (the same values, printed)
+//! ```
+
+pub mod cli;
+pub mod request;
 
 pub mod host;
 pub mod path;
+
+pub mod script;
+
+pub mod draft;
+pub mod trace;
+
+pub mod floor;
+pub mod invariants;
+pub mod leak;
+pub mod state;
+
+pub mod audit;
+pub mod awareness;
+
+pub mod bwrap;
+pub mod dry_run;
+pub mod init;
+pub mod launch;
+pub mod prepare;
+pub mod prompt;
+pub mod seccomp;
+pub mod sys;
+
+pub mod diagnostic;
+pub mod output;
+pub mod style;
+
+use std::rc::Rc;
+
+use cli::Cli;
+use diagnostic::Refusal;
+use host::Host;
+use style::Style;
+
+/// claudebox itself could not, or would not, start the sandbox.
+pub const EXIT_REFUSED: u8 = 125;
+/// The command was found and cannot be run, as env(1).
+pub const EXIT_CANNOT_RUN: u8 = 126;
+/// The command was not found, as env(1).
+pub const EXIT_NOT_FOUND: u8 = 127;
+/// The command line is wrong.
+pub const EXIT_USAGE: u8 = 2;
+
+/// The whole program: from the command line to the moment in which this process becomes bubblewrap.
+///
+/// Returns the exit code of what does not launch; a launch that succeeds does not return.
+///
+/// # Errors
+/// A [`Refusal`] with everything that is wrong; nothing was started.
+pub fn run(cli: &Cli) -> anyhow::Result<u8> {
+    let request = cli.request();
+    let host = Rc::new(Host::gather()?);
+    let layers = host.layers(&request)?;
+    let evaluation = script::evaluate(&layers, &host);
+    let (mut trace, sources) = (evaluation.trace, evaluation.sources);
+    let refusal = |diagnostic| Refusal { diagnostics: vec![diagnostic], sources: sources.clone(), exit: EXIT_REFUSED };
+    let mut draft = evaluation.outcome.map_err(refusal)?;
+    request.apply(&mut draft, &mut trace);
+    let verdict = invariants::check(draft, &mut trace, &host, &request, &sources);
+    let plan = verdict.outcome.as_ref().map_err(Clone::clone)?;
+    let invocation = bwrap::invocation(plan);
+    if cli.dry_run {
+        output::result_bytes(&dry_run::script(host.bwrap_name(), plan, &invocation));
+        return Ok(0);
+    }
+    let style = Style::of(cli.color, &host.terminal);
+    let bwrap = host.bwrap.as_ref().map_err(|missing| Refusal::one(missing.clone()))?;
+    if !cli.quiet {
+        output::error(&audit::text(plan, &verdict, &trace, style));
+    }
+    if !cli.yes {
+        prompt::confirm(&host)?;
+    }
+    prepare::all(plan, host.uid, &host.places.state).map_err(Refusal::one)?;
+    Err(Refusal::one(launch::exec(bwrap, &invocation)).into())
+}
