@@ -24,25 +24,49 @@ pub fn text(plan: &Plan, verdict: &Verdict, trace: &Trace, style: Style) -> Stri
 }
 
 fn reason(trace: &Trace, id: DecisionId) -> String {
-    trace.get(id).map(|decision| decision.reason.clone()).unwrap_or_default()
+    trace
+        .get(id)
+        .map(|decision| decision.reason.clone())
+        .unwrap_or_default()
 }
 
 fn variables(plan: &Plan, trace: &Trace, style: Style) -> String {
     let count = plan.variables().len();
-    let heading = format!("{count} variable{} enter the sandbox:", if count == 1 { "" } else { "s" });
+    let heading = format!(
+        "{count} variable{} enter the sandbox:",
+        if count == 1 { "" } else { "s" }
+    );
     let mut out = format!("{}\n", style.paint(Tone::Heading, &heading));
-    let longest = plan.variables().keys().map(|name| name.to_string().chars().count()).max().unwrap_or_default();
+    let longest = plan
+        .variables()
+        .keys()
+        .map(|name| name.to_string().chars().count())
+        .max()
+        .unwrap_or_default();
     let width = longest.min(NAME_WIDTH);
     for (name, variable) in plan.variables() {
-        let value = if variable.secret { leak::redacted(&variable.value) } else { leak::shown(&variable.value, VALUE_WIDTH) };
+        let value = if variable.secret {
+            leak::redacted(&variable.value)
+        } else {
+            leak::shown(name, &variable.value, VALUE_WIDTH)
+        };
         let origin = match variable.origin {
             Origin::Host => "host",
             Origin::Policy => "policy",
             Origin::Launcher => "claudebox",
         };
-        let line = format!("  {:<width$}  {:<VALUE_WIDTH$}  {origin:<9}  {}", name.to_string(), value, reason(trace, variable.decision));
+        let line = format!(
+            "  {:<width$}  {:<VALUE_WIDTH$}  {origin:<9}  {}",
+            name.to_string(),
+            value,
+            reason(trace, variable.decision)
+        );
         let line = line.trim_end();
-        out.push_str(&if variable.secret { style.paint(Tone::Warn, &format!("{line} (secret)")) } else { line.to_string() });
+        out.push_str(&if variable.secret {
+            style.paint(Tone::Warn, &format!("{line} (secret)"))
+        } else {
+            line.to_string()
+        });
         out.push('\n');
     }
     out
@@ -69,9 +93,13 @@ fn mounts(plan: &Plan, trace: &Trace, style: Style) -> String {
     let mut masked = Vec::new();
     for mount in plan.mounts() {
         match &mount.what {
-            What::Bind { writable: true, .. } => writable.push(format!("  write  {}  {}", mount.at, reason(trace, mount.decision))),
+            What::Bind { writable: true, .. } => {
+                writable.push(format!("  write  {}  {}", mount.at, reason(trace, mount.decision)))
+            }
             What::Bind { writable: false, .. } => readable.push(mount.at.to_string()),
-            What::MaskDirectory | What::MaskFile => masked.push(format!("  masked {}  {}", mount.at, reason(trace, mount.decision))),
+            What::MaskDirectory | What::MaskFile => {
+                masked.push(format!("  masked {}  {}", mount.at, reason(trace, mount.decision)))
+            }
             _ => {}
         }
     }
@@ -119,7 +147,9 @@ fn network(plan: &Plan, trace: &Trace, style: Style) -> String {
         Network::None => format!("network: none ({why})\n"),
         Network::Internet => format!("network: the internet; neither the local network nor the host ({why})\n"),
         Network::Host => {
-            let warning = format!("network: the host's own, NOT isolated: the local network and services of this host can be reached ({why})");
+            let warning = format!(
+                "network: the host's own, NOT isolated: the local network and services of this host can be reached ({why})"
+            );
             format!("{}\n", style.paint(Tone::Warn, &warning))
         }
     }

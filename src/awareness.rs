@@ -33,13 +33,20 @@ fn own_text(host: &Host, mounts: &[Mount], network: Network, trace: &Trace) -> S
     out.push_str("## Files\n\n");
     let _ = writeln!(out, "- The project `{}` is where you work.", host.project);
     for mount in mounts {
-        let reason = trace.get(mount.decision).map(|decision| decision.reason.as_str()).unwrap_or_default();
+        let reason = trace
+            .get(mount.decision)
+            .map(|decision| decision.reason.as_str())
+            .unwrap_or_default();
         match &mount.what {
             What::Bind { writable: true, .. } if host.project.same_inside() != mount.at => {
                 let _ = writeln!(out, "- `{}` can be written: {reason}.", mount.at);
             }
             What::MaskFile | What::MaskDirectory => {
-                let _ = writeln!(out, "- `{}` is hidden from you on purpose and looks empty: {reason}.", mount.at);
+                let _ = writeln!(
+                    out,
+                    "- `{}` is hidden from you on purpose and looks empty: {reason}.",
+                    mount.at
+                );
             }
             _ => {}
         }

@@ -10,7 +10,6 @@
 //! All of them travel in a file that bubblewrap reads, not on its command line, which every user of the host can see.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 
 use crate::draft::Network;
 use crate::invariants::plan::{Mount, Plan, What};
@@ -48,7 +47,11 @@ pub struct Invocation {
 /// The invocation for a plan.
 #[must_use]
 pub fn invocation(plan: &Plan) -> Invocation {
-    let mut invocation = Invocation { options: Vec::new(), files: Vec::new(), command: plan.command().to_vec() };
+    let mut invocation = Invocation {
+        options: Vec::new(),
+        files: Vec::new(),
+        command: plan.command().to_vec(),
+    };
     invocation.isolation(plan);
     invocation.environment(plan);
     for mount in plan.mounts() {
@@ -60,11 +63,13 @@ pub fn invocation(plan: &Plan) -> Invocation {
 
 impl Invocation {
     fn add<const N: usize>(&mut self, words: [&OsStr; N]) {
-        self.options.extend(words.into_iter().map(|word| Word::Plain(word.to_os_string())));
+        self.options
+            .extend(words.into_iter().map(|word| Word::Plain(word.to_os_string())));
     }
 
     fn option(&mut self, words: &[&str]) {
-        self.options.extend(words.iter().map(|word| Word::Plain(OsString::from(word))));
+        self.options
+            .extend(words.iter().map(|word| Word::Plain(OsString::from(word))));
     }
 
     fn file(&mut self, content: Vec<u8>) -> Word {
@@ -76,7 +81,14 @@ impl Invocation {
     fn isolation(&mut self, plan: &Plan) {
         let (uid, gid) = plan.ids();
         self.option(&["--unshare-user", "--uid", &uid.to_string(), "--gid", &gid.to_string()]);
-        self.option(&["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", HOSTNAME, "--unshare-cgroup"]);
+        self.option(&[
+            "--unshare-pid",
+            "--unshare-ipc",
+            "--unshare-uts",
+            "--hostname",
+            HOSTNAME,
+            "--unshare-cgroup",
+        ]);
         if plan.network() == Network::None {
             self.option(&["--unshare-net"]);
         }
@@ -89,7 +101,10 @@ impl Invocation {
         for (name, variable) in plan.variables() {
             self.add([OsStr::new("--setenv"), name.as_os_str()]);
             self.options.push(if variable.secret {
-                Word::Secret { name: name.clone(), value: variable.value.clone() }
+                Word::Secret {
+                    name: name.clone(),
+                    value: variable.value.clone(),
+                }
             } else {
                 Word::Plain(variable.value.clone())
             });

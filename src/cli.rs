@@ -157,7 +157,9 @@ fn ours(command: &clap::Command, word: &OsStr) -> Option<bool> {
     let short = std::str::from_utf8(bytes.strip_prefix(b"-")?).ok()?;
     let known = |letter: char| {
         matches!(letter, 'h' | 'V')
-            || command.get_arguments().any(|option| option.get_short() == Some(letter) && !takes_value(option))
+            || command
+                .get_arguments()
+                .any(|option| option.get_short() == Some(letter) && !takes_value(option))
     };
     (!short.is_empty() && short.chars().all(known)).then_some(false)
 }
@@ -173,7 +175,13 @@ mod tests {
     fn split(words: &[&str]) -> (usize, Vec<String>) {
         let words: Vec<OsString> = words.iter().map(OsString::from).collect();
         let cli = Cli::parse_words(words.clone()).unwrap();
-        (border(&words), cli.arguments.iter().map(|word| word.to_str().unwrap().to_string()).collect())
+        (
+            border(&words),
+            cli.arguments
+                .iter()
+                .map(|word| word.to_str().unwrap().to_string())
+                .collect(),
+        )
     }
 
     #[test]
@@ -191,7 +199,11 @@ mod tests {
             (&["-y", "--", "--", "x"], 1, &["--", "x"]),
         ];
         for (words, border, rest) in table {
-            assert_eq!(split(words), (border, rest.iter().map(ToString::to_string).collect()), "{words:?}");
+            assert_eq!(
+                split(words),
+                (border, rest.iter().map(ToString::to_string).collect()),
+                "{words:?}"
+            );
         }
     }
 

@@ -2,7 +2,7 @@
 //! Pure text; no type of the script engine reaches this module.
 
 use std::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use indexmap::IndexMap;
 
@@ -10,7 +10,7 @@ use crate::style::{Style, Tone};
 use crate::trace::Site;
 
 /// The text of every policy script that was read, by the name that messages use.
-pub type Sources = IndexMap<Rc<str>, Rc<str>>;
+pub type Sources = IndexMap<Arc<str>, Arc<str>>;
 
 /// One error, ready to be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,12 @@ impl Diagnostic {
     /// An error without a place.
     #[must_use]
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), places: Vec::new(), hint: None }
+        Self {
+            code,
+            message: message.into(),
+            places: Vec::new(),
+            hint: None,
+        }
     }
 
     /// Adds a place.
@@ -49,7 +54,11 @@ impl Diagnostic {
     /// The whole text, with a line break at its end.
     #[must_use]
     pub fn render(&self, sources: &Sources, style: Style) -> String {
-        let mut out = format!("{} {}\n", style.paint(Tone::Bad, &format!("error[{}]:", self.code)), self.message);
+        let mut out = format!(
+            "{} {}\n",
+            style.paint(Tone::Bad, &format!("error[{}]:", self.code)),
+            self.message
+        );
         for (site, label) in &self.places {
             out.push_str(&excerpt(site, label, sources, style));
         }
@@ -75,13 +84,21 @@ impl Refusal {
     /// One error that stops the run with exit code 125.
     #[must_use]
     pub fn one(diagnostic: Diagnostic) -> Self {
-        Self { diagnostics: vec![diagnostic], sources: Sources::new(), exit: crate::EXIT_REFUSED }
+        Self {
+            diagnostics: vec![diagnostic],
+            sources: Sources::new(),
+            exit: crate::EXIT_REFUSED,
+        }
     }
 
     /// The whole text.
     #[must_use]
     pub fn render(&self, style: Style) -> String {
-        let texts: Vec<String> = self.diagnostics.iter().map(|d| d.render(&self.sources, style)).collect();
+        let texts: Vec<String> = self
+            .diagnostics
+            .iter()
+            .map(|d| d.render(&self.sources, style))
+            .collect();
         texts.join("\n")
     }
 }
@@ -100,7 +117,10 @@ fn excerpt(site: &Site, label: &str, sources: &Sources, style: Style) -> String 
         return format!("  {} {site}{separator}{label}\n", style.paint(Tone::Place, "——▶"));
     };
     let mut out = format!("  {} {file}:{line}:{column}\n", style.paint(Tone::Place, "——▶"));
-    let Some(text) = sources.get(file).and_then(|source| source.lines().nth(line.saturating_sub(1))) else {
+    let Some(text) = sources
+        .get(file)
+        .and_then(|source| source.lines().nth(line.saturating_sub(1)))
+    else {
         return out;
     };
     let number = line.to_string();
@@ -111,9 +131,21 @@ fn excerpt(site: &Site, label: &str, sources: &Sources, style: Style) -> String 
     let carets = "^".repeat(token_width(&word));
     let bar = style.paint(Tone::Place, "|");
     out.push_str(&format!("{margin} {bar}\n"));
-    out.push_str(&format!("{} {bar} {}\n", style.paint(Tone::Place, &number), shown_line(text)));
-    let label = if label.is_empty() { String::new() } else { format!(" {label}") };
-    out.push_str(&format!("{margin} {bar} {}{}\n", " ".repeat(indent), style.paint(Tone::Bad, &format!("{carets}{label}"))));
+    out.push_str(&format!(
+        "{} {bar} {}\n",
+        style.paint(Tone::Place, &number),
+        shown_line(text)
+    ));
+    let label = if label.is_empty() {
+        String::new()
+    } else {
+        format!(" {label}")
+    };
+    out.push_str(&format!(
+        "{margin} {bar} {}{}\n",
+        " ".repeat(indent),
+        style.paint(Tone::Bad, &format!("{carets}{label}"))
+    ));
     out
 }
 
@@ -154,12 +186,20 @@ mod tests {
     use super::*;
 
     fn site(line: usize, column: usize) -> Site {
-        Site::Script { layer: "user".into(), file: "policy.rhai".into(), line, column }
+        Site::Script {
+            layer: "user".into(),
+            file: "policy.rhai".into(),
+            line,
+            column,
+        }
     }
 
     #[test]
     fn an_error_shows_the_line_and_the_token() {
-        let sources = Sources::from([("policy.rhai".into(), "fn mounts(host) {\n\tmount::ro(\"~/.ssh\", \"x\");\n}\n".into())]);
+        let sources = Sources::from([(
+            "policy.rhai".into(),
+            "fn mounts(host) {\n\tmount::ro(\"~/.ssh\", \"x\");\n}\n".into(),
+        )]);
         let text = Diagnostic::new("secret-exposed", "`~/.ssh` is a secret")
             .at(site(2, 9), "asked for here")
             .hint("leave it out")
@@ -174,7 +214,9 @@ mod tests {
     #[test]
     fn a_hostile_line_cannot_move_the_cursor() {
         let sources = Sources::from([("policy.rhai".into(), "a\x1b[2Jb \u{202e}x".into())]);
-        let text = Diagnostic::new("policy-text", "m").at(site(1, 8), "").render(&sources, Style::plain());
+        let text = Diagnostic::new("policy-text", "m")
+            .at(site(1, 8), "")
+            .render(&sources, Style::plain());
         assert_eq!(
             text,
             "error[policy-text]: m\n  ——▶ policy.rhai:1:8\n  |\n1 | a\\u{1b}[2Jb \\u{202e}x\n  |             ^\n"

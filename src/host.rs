@@ -106,8 +106,11 @@ impl Host {
         let terminal = Terminal::look();
         if let Some(number) = terminal.directory {
             return Err(Refusal::one(
-                Diagnostic::new("no-inherited-fds", format!("descriptor {number} is a directory, and all that lies in it could be opened"))
-                    .hint("start claudebox without that redirection"),
+                Diagnostic::new(
+                    "no-inherited-fds",
+                    format!("descriptor {number} is a directory, and all that lies in it could be opened"),
+                )
+                .hint("start claudebox without that redirection"),
             ));
         }
         let (uid, gid) = sys::ids();
@@ -115,10 +118,11 @@ impl Host {
         let directory = existing(&tree, std::env::current_dir().ok().as_deref(), "working directory")?;
         let executable = existing(&tree, std::env::current_exe().ok().as_deref(), "claudebox program")?;
         readable(&directory)?;
-        let repository = git::discover(&tree, &directory, &home, uid).map_err(|forged| {
-            Refusal::one(Diagnostic::new("git-pointers", forged.to_string()).hint(forged.hint))
-        })?;
-        let project = repository.as_ref().map_or_else(|| directory.clone(), |repository| repository.work_tree.clone());
+        let repository = git::discover(&tree, &directory, &home, uid)
+            .map_err(|forged| Refusal::one(Diagnostic::new("git-pointers", forged.to_string()).hint(forged.hint)))?;
+        let project = repository
+            .as_ref()
+            .map_or_else(|| directory.clone(), |repository| repository.work_tree.clone());
         let config = existing_or(&tree, dirs::config_dir().as_deref(), &home, ".config")?;
         let value = |name: &str| EnvName::new(name).ok().and_then(|name| variables.get(&name));
         let user = user_name(&tree, uid, value("USER").map(OsString::as_os_str));
@@ -130,8 +134,15 @@ impl Host {
         };
         let identity = git::identity::identity(&tree, &home, &config);
         let mut safe = vec![&project];
-        safe.extend(repository.iter().filter(|repository| !repository.common_dir.within(&project)).map(|repository| &repository.common_dir));
-        let managed_memory = tree.read(std::path::Path::new(crate::awareness::PLACE), MEMORY_MAX).unwrap_or_default();
+        safe.extend(
+            repository
+                .iter()
+                .filter(|repository| !repository.common_dir.within(&project))
+                .map(|repository| &repository.common_dir),
+        );
+        let managed_memory = tree
+            .read(std::path::Path::new(crate::awareness::PLACE), MEMORY_MAX)
+            .unwrap_or_default();
         Ok(Self {
             platform: Platform::look(&tree),
             nix_daemon: Daemon::look(&tree, &user.to_string_lossy(), uid),
@@ -143,7 +154,10 @@ impl Host {
             claude: claude::find(&tree, &search),
             bwrap: bubblewrap::find(&tree, search.path, uid, &project),
             sockets: sockets::bound(),
-            places: Places { config: joined(&config, "claudebox")?, state: joined(&home, ".claudebox")? },
+            places: Places {
+                config: joined(&config, "claudebox")?,
+                state: joined(&home, ".claudebox")?,
+            },
             managed_memory,
             home,
             user,
@@ -176,7 +190,10 @@ impl Host {
         let user = match &request.policy {
             Some(file) => {
                 let file = HostPath::new(self.directory.as_path().join(file)).map_err(|why| {
-                    Refusal::one(Diagnostic::new("policy-file", format!("the policy `{}` {why}", printable(file.as_os_str()))))
+                    Refusal::one(Diagnostic::new(
+                        "policy-file",
+                        format!("the policy `{}` {why}", printable(file.as_os_str())),
+                    ))
                 })?;
                 Some(self.policy_file(&file)?)
             }
@@ -195,24 +212,37 @@ impl Host {
     fn policy_file(&self, path: &HostPath) -> Result<Source, Refusal> {
         let refused = |why: String| {
             Refusal::one(
-                Diagnostic::new("policy-file", format!("the policy cannot be used: {why}"))
-                    .hint("nothing starts without the policy that you wrote; mend it, or start with `--no-user-policy`"),
+                Diagnostic::new("policy-file", format!("the policy cannot be used: {why}")).hint(
+                    "nothing starts without the policy that you wrote; mend it, or start with `--no-user-policy`",
+                ),
             )
         };
         let resolved = self.tree.resolve(path).map_err(|error| refused(error.to_string()))?;
         // INVARIANT(own-controls): a policy that an agent could have written decides nothing.
         if resolved.path.within(&self.project) {
-            return Err(refused(format!("`{path}` lies in the project, where the agent can write")));
+            return Err(refused(format!(
+                "`{path}` lies in the project, where the agent can write"
+            )));
         }
         if let Some(node) = &resolved.node
             && ((node.uid != self.uid && node.uid != 0) || node.mode & 0o022 != 0)
         {
-            return Err(refused(format!("`{}` can be written by other users (owner {}, mode {:04o})", resolved.path, node.uid, node.mode)));
+            return Err(refused(format!(
+                "`{}` can be written by other users (owner {}, mode {:04o})",
+                resolved.path, node.uid, node.mode
+            )));
         }
-        let bytes = self.tree.read(resolved.path.as_path(), SOURCE_MAX).map_err(|error| refused(error.to_string()))?;
+        let bytes = self
+            .tree
+            .read(resolved.path.as_path(), SOURCE_MAX)
+            .map_err(|error| refused(error.to_string()))?;
         let text = String::from_utf8(bytes).map_err(|_| refused(format!("`{path}` is not UTF-8 text")))?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        Ok(Source { layer: "user".into(), file: self.tilde(path).into(), text: text.into() })
+        Ok(Source {
+            layer: "user".into(),
+            file: self.tilde(path).into(),
+            text: text.into(),
+        })
     }
 
     /// A path as messages show it: the home as `~`.
@@ -252,7 +282,11 @@ impl Host {
     #[must_use]
     pub fn outside_git_dirs(&self) -> Vec<HostPath> {
         let mut outside: Vec<HostPath> = Vec::new();
-        for directory in self.repository.iter().flat_map(|repository| [&repository.common_dir, &repository.git_dir]) {
+        let confirmed = self
+            .repository
+            .iter()
+            .filter(|repository| repository.unconfirmed().is_none());
+        for directory in confirmed.flat_map(|repository| [&repository.common_dir, &repository.git_dir]) {
             if !directory.within(&self.project) && !outside.iter().any(|known| directory.within(known)) {
                 outside.push(directory.clone());
             }
@@ -274,7 +308,11 @@ impl Host {
     pub fn guarded_programs(&self) -> Vec<(HostPath, &'static str)> {
         let mut programs = vec![(self.executable.clone(), "claudebox itself")];
         programs.extend(self.bwrap.iter().map(|bwrap| (bwrap.clone(), "bubblewrap")));
-        programs.extend(self.claude.iter().map(|claude| (claude.executable.clone(), "Claude Code")));
+        programs.extend(
+            self.claude
+                .iter()
+                .map(|claude| (claude.executable.clone(), "Claude Code")),
+        );
         programs
     }
 
@@ -310,26 +348,47 @@ fn certificates(tree: &Tree, named: &[Option<&OsString>], places: &[&str]) -> Op
     let named = named.iter().flatten().map(|path| path.as_os_str());
     named.chain(places.iter().map(OsStr::new)).find_map(|path| {
         let resolved = tree.resolve(&HostPath::new(path).ok()?).ok()?;
-        matches!(resolved.node, Some(tree::Node { kind: tree::Kind::File, .. })).then_some(resolved.path)
+        matches!(
+            resolved.node,
+            Some(tree::Node {
+                kind: tree::Kind::File,
+                ..
+            })
+        )
+        .then_some(resolved.path)
     })
 }
 
 /// The name of the user: of the user database, else what `USER` says, if it is a plain name.
 fn user_name(tree: &Tree, uid: u32, variable: Option<&OsStr>) -> OsString {
-    let passwd = tree.read(std::path::Path::new("/etc/passwd"), MEMORY_MAX).unwrap_or_default();
+    let passwd = tree
+        .read(std::path::Path::new("/etc/passwd"), MEMORY_MAX)
+        .unwrap_or_default();
     let by_id = passwd.split(|byte| *byte == b'\n').find_map(|line| {
         let mut fields = line.split(|byte| *byte == b':');
         let (name, id) = (fields.next()?, fields.nth(1)?);
         (std::str::from_utf8(id).ok()?.parse() == Ok(uid)).then(|| OsStr::from_bytes(name).to_os_string())
     });
     let plain = |name: &OsStr| {
-        !name.is_empty() && name.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte))
+        !name.is_empty()
+            && name
+                .as_bytes()
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte))
     };
-    by_id.or_else(|| variable.map(OsStr::to_os_string)).filter(|name| plain(name)).unwrap_or_else(|| "user".into())
+    by_id
+        .or_else(|| variable.map(OsStr::to_os_string))
+        .filter(|name| plain(name))
+        .unwrap_or_else(|| "user".into())
 }
 
 fn existing(tree: &Tree, path: Option<&std::path::Path>, what: &'static str) -> Result<HostPath, Refusal> {
-    let refused = |why: String| Refusal::one(Diagnostic::new("host", format!("the {what} cannot be used: {why}")).hint("start from a directory that exists and that you can read"));
+    let refused = |why: String| {
+        Refusal::one(
+            Diagnostic::new("host", format!("the {what} cannot be used: {why}"))
+                .hint("start from a directory that exists and that you can read"),
+        )
+    };
     let path = path.ok_or_else(|| refused("it is not known, or it does not exist".into()))?;
     let path = HostPath::new(path).map_err(|why| refused(format!("`{}` {why}", printable(path.as_os_str()))))?;
     let resolved = tree.resolve(&path).map_err(|error| refused(error.to_string()))?;
@@ -340,24 +399,45 @@ fn existing(tree: &Tree, path: Option<&std::path::Path>, what: &'static str) -> 
 }
 
 /// The same for a directory that need not exist: its canonical path all the same.
-fn existing_or(tree: &Tree, path: Option<&std::path::Path>, home: &HostPath, default: &str) -> Result<HostPath, Refusal> {
+fn existing_or(
+    tree: &Tree,
+    path: Option<&std::path::Path>,
+    home: &HostPath,
+    default: &str,
+) -> Result<HostPath, Refusal> {
     match path.and_then(|path| HostPath::new(path).ok()) {
-        Some(path) => tree.resolve(&path).map(|resolved| resolved.path).map_err(|error| Refusal::one(Diagnostic::new("host", error.to_string()))),
+        Some(path) => tree
+            .resolve(&path)
+            .map(|resolved| resolved.path)
+            .map_err(|error| Refusal::one(Diagnostic::new("host", error.to_string()))),
         None => joined(home, default),
     }
 }
 
 fn joined(base: &HostPath, name: &str) -> Result<HostPath, Refusal> {
-    base.join(name).map_err(|why| Refusal::one(Diagnostic::new("internal", format!("`{name}` {why}"))))
+    base.join(name)
+        .map_err(|why| Refusal::one(Diagnostic::new("internal", format!("`{name}` {why}"))))
 }
 
 /// The caller can list the working directory: without that, Claude Code would see an empty project.
 fn readable(directory: &HostPath) -> Result<(), Refusal> {
     use rustix::fs::{Access, AtFlags, CWD, accessat};
-    accessat(CWD, directory.as_path(), Access::READ_OK | Access::EXEC_OK, AtFlags::EACCESS).map_err(|error| {
+    accessat(
+        CWD,
+        directory.as_path(),
+        Access::READ_OK | Access::EXEC_OK,
+        AtFlags::EACCESS,
+    )
+    .map_err(|error| {
         Refusal::one(
-            Diagnostic::new("host", format!("the working directory `{directory}` cannot be read: {}", tree::plain(&error.into())))
-                .hint("change to a directory that you can read"),
+            Diagnostic::new(
+                "host",
+                format!(
+                    "the working directory `{directory}` cannot be read: {}",
+                    tree::plain(&error.into())
+                ),
+            )
+            .hint("change to a directory that you can read"),
         )
     })
 }
@@ -386,7 +466,10 @@ pub fn described(tree: Tree) -> Rc<Host> {
         claude: Err(NotFound::Nowhere),
         bwrap: Ok(path("/usr/bin/bwrap")),
         sockets: Vec::new(),
-        places: Places { config: path("/home/u/.config/claudebox"), state: path("/home/u/.claudebox") },
+        places: Places {
+            config: path("/home/u/.config/claudebox"),
+            state: path("/home/u/.claudebox"),
+        },
         executable: path("/usr/bin/claudebox"),
         terminal: Terminal::default(),
         managed_memory: Vec::new(),

@@ -23,7 +23,10 @@ pub fn run(command: &[OsString]) -> u8 {
     };
     let error = std::process::Command::new(program).args(arguments).exec();
     let (exit, why) = match error.kind() {
-        std::io::ErrorKind::NotFound => (crate::EXIT_NOT_FOUND, "there is no such program in the sandbox".to_string()),
+        std::io::ErrorKind::NotFound => (
+            crate::EXIT_NOT_FOUND,
+            "there is no such program in the sandbox".to_string(),
+        ),
         _ => (crate::EXIT_CANNOT_RUN, crate::host::tree::plain(&error)),
     };
     output::error(&format!("error[command]: cannot run `{}`: {why}\n", printable(program)));

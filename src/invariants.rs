@@ -23,21 +23,54 @@ use plan::{Mount, Parts, Plan, What};
 
 /// Every invariant: its code, and what it holds. The book has a heading for each.
 pub const CODES: &[(&str, &str)] = &[
-    ("clean-environment", "bubblewrap starts with an empty environment, and every variable inside was decided"),
-    ("reserved-variable", "variables that make a loader, an interpreter or git run something never enter"),
-    ("secret-variable", "what looks like a secret enters only where the policy names it as one"),
-    ("empty-root", "the root is memory; nothing large and mixed is mounted whole"),
-    ("secret-exposed", "no mount shows a secret of the floor or of the policy"),
+    (
+        "clean-environment",
+        "bubblewrap starts with an empty environment, and every variable inside was decided",
+    ),
+    (
+        "reserved-variable",
+        "variables that make a loader, an interpreter or git run something never enter",
+    ),
+    (
+        "secret-variable",
+        "what looks like a secret enters only where the policy names it as one",
+    ),
+    (
+        "empty-root",
+        "the root is memory; nothing large and mixed is mounted whole",
+    ),
+    (
+        "secret-exposed",
+        "no mount shows a secret of the floor or of the policy",
+    ),
     ("project-root", "the project is no system directory, no home, no secret"),
     ("no-sockets", "no mount shows a daemon's socket"),
-    ("own-controls", "policy, state of other projects and the programs of the launch cannot be changed from inside"),
+    (
+        "own-controls",
+        "policy, state of other projects and the programs of the launch cannot be changed from inside",
+    ),
     ("mount-source", "a source that cannot be examined is not mounted"),
-    ("mount-point", "no mount point is made on the host, and no link leads a mount elsewhere"),
-    ("unique-destination", "no two mounts on one place, and none that uncovers a mask"),
-    ("namespaces", "user, process, ipc, uts and cgroup namespaces, no capabilities, never uid 0"),
+    (
+        "mount-point",
+        "no mount point is made on the host, and no link leads a mount elsewhere",
+    ),
+    (
+        "unique-destination",
+        "no two mounts on one place, and none that uncovers a mask",
+    ),
+    (
+        "namespaces",
+        "user, process, ipc, uts and cgroup namespaces, no capabilities, never uid 0",
+    ),
     ("no-inherited-fds", "nothing above standard error is inherited"),
-    ("tty-and-keyring", "no input into the terminal, no access to the kernel's keyring"),
-    ("bounded-policy", "a policy ends in bounded time and memory, or nothing starts"),
+    (
+        "tty-and-keyring",
+        "no input into the terminal, no access to the kernel's keyring",
+    ),
+    (
+        "bounded-policy",
+        "a policy ends in bounded time and memory, or nothing starts",
+    ),
     ("network", "the network is the one that was decided, or nothing starts"),
 ];
 
@@ -68,27 +101,56 @@ pub struct Verdict {
     pub outcome: Result<Plan, Refusal>,
 }
 
+impl Verdict {
+    /// The verdict on a policy that did not come to an end.
+    #[must_use]
+    pub fn failed(diagnostic: Diagnostic, sources: &Sources) -> Self {
+        let refusal = Refusal {
+            diagnostics: vec![diagnostic],
+            sources: sources.clone(),
+            exit: crate::EXIT_REFUSED,
+        };
+        Self {
+            fates: IndexMap::new(),
+            outcome: Err(refusal),
+        }
+    }
+}
+
 /// Checks what the policy asked for against what always holds. Adds what the launcher itself decides to the trace.
 #[must_use]
 pub fn check(draft: Draft, trace: &mut Trace, host: &Host, request: &Request, sources: &Sources) -> Verdict {
     let mut checker = Checker {
         secrets: Vec::new(),
-        sockets: floor::sockets(&host.home, host.uid).into_iter().map(|(path, why)| (path, why.to_string())).collect(),
+        sockets: floor::sockets(&host.home, host.uid)
+            .into_iter()
+            .map(|(path, why)| (path, why.to_string()))
+            .collect(),
         draft,
         trace,
         host,
         mounts: Vec::new(),
+        prepared: Vec::new(),
         masks: Vec::new(),
         fates: IndexMap::new(),
         violations: Vec::new(),
         exit: crate::EXIT_REFUSED,
     };
     let parts = checker.run(request);
-    let Checker { fates, violations, exit, .. } = checker;
+    let Checker {
+        fates,
+        violations,
+        exit,
+        ..
+    } = checker;
     let outcome = if violations.is_empty() {
         Ok(Plan::new(parts))
     } else {
-        Err(Refusal { diagnostics: violations, sources: sources.clone(), exit })
+        Err(Refusal {
+            diagnostics: violations,
+            sources: sources.clone(),
+            exit,
+        })
     };
     Verdict { fates, outcome }
 }
@@ -103,6 +165,8 @@ struct Checker<'run> {
     /// Daemon sockets, known and live.
     sockets: Vec<(HostPath, String)>,
     mounts: Vec<Mount>,
+    /// What the launcher makes on the host before the start: it is there when bubblewrap looks.
+    prepared: Vec<HostPath>,
     masks: Vec<(SandboxPath, DecisionId)>,
     fates: IndexMap<DecisionId, Fate>,
     violations: Vec<Diagnostic>,
@@ -147,7 +211,13 @@ impl Checker<'_> {
     }
 
     /// Notes a decision of the launcher itself.
-    fn host_rule(&mut self, effect: Effect, subject: impl Into<String>, reason: &str, rule: &'static str) -> DecisionId {
+    fn host_rule(
+        &mut self,
+        effect: Effect,
+        subject: impl Into<String>,
+        reason: &str,
+        rule: &'static str,
+    ) -> DecisionId {
         self.trace.record(effect, subject, reason, Site::Host(rule))
     }
 
@@ -176,26 +246,30 @@ impl Checker<'_> {
 
     /// The floor's secrets and the policy's, each at its written and at its canonical path: dotfiles are often links.
     fn gather_secrets(&mut self) {
-        let mut found: Vec<(HostPath, String, Option<DecisionId>)> =
-            floor::secrets(&self.host.home).into_iter().map(|(path, why)| (path, why.to_string(), None)).collect();
+        let mut found: Vec<(HostPath, String, Option<DecisionId>)> = floor::secrets(&self.host.home)
+            .into_iter()
+            .map(|(path, why)| (path, why.to_string(), None))
+            .collect();
         for (secret, decision) in &self.draft.secrets {
             if let Secret::Path(path) = secret {
-                let why = self.trace.get(*decision).map(|decision| decision.reason.clone()).unwrap_or_default();
+                let why = self
+                    .trace
+                    .get(*decision)
+                    .map(|decision| decision.reason.clone())
+                    .unwrap_or_default();
                 found.push((path.clone(), why, Some(*decision)));
             }
         }
         for (path, why, decision) in found {
-            match self.host.tree.resolve(&path) {
-                Ok(resolved) => {
-                    if resolved.path != path {
-                        self.secrets.push((resolved.path, why.clone(), decision));
-                    }
-                    if let (None, Some(id)) = (&resolved.node, decision) {
-                        self.fates.insert(id, Fate::Idle("it does not exist on this host".into()));
-                    }
+            // What cannot be looked at cannot be mounted either: its written path still counts.
+            if let Ok(resolved) = self.host.tree.resolve(&path) {
+                if resolved.path != path {
+                    self.secrets.push((resolved.path, why.clone(), decision));
                 }
-                // What cannot be looked at cannot be mounted either: the written path still counts.
-                Err(_) => {}
+                if let (None, Some(id)) = (&resolved.node, decision) {
+                    self.fates
+                        .insert(id, Fate::Idle("it does not exist on this host".into()));
+                }
             }
             self.secrets.push((path, why, decision));
         }
@@ -204,7 +278,8 @@ impl Checker<'_> {
     /// Sockets that are bound right now count like the well-known ones.
     fn gather_sockets(&mut self) {
         for path in &self.host.sockets {
-            self.sockets.push((path.clone(), "a process of the host listens on it".into()));
+            self.sockets
+                .push((path.clone(), "a process of the host listens on it".into()));
         }
         let canonical: Vec<(HostPath, String)> = self
             .sockets
@@ -230,7 +305,10 @@ impl Checker<'_> {
                 (Network::Internet, decision)
             }
             Some((network, decision)) => (network, decision),
-            None => (Network::None, self.host_rule(Effect::Network, "none", "no policy decided on a network", "network")),
+            None => (
+                Network::None,
+                self.host_rule(Effect::Network, "none", "no policy decided on a network", "network"),
+            ),
         }
     }
 
@@ -245,8 +323,11 @@ impl Checker<'_> {
         });
         if !shown && self.violations.is_empty() {
             self.refuse(
-                Diagnostic::new("project-root", format!("no mount shows the working directory `{directory}`"))
-                    .hint("the policy's `mounts` hook must show `host.project`, or call `base::mounts(host)`"),
+                Diagnostic::new(
+                    "project-root",
+                    format!("no mount shows the working directory `{directory}`"),
+                )
+                .hint("the policy's `mounts` hook must show `host.project`, or call `base::mounts(host)`"),
             );
         }
     }
@@ -256,12 +337,25 @@ impl Checker<'_> {
         if let Ok(at) = SandboxPath::new(awareness::PLACE) {
             let text = awareness::text(self.host, &self.mounts, network, self.trace);
             let decision = self.host_rule(Effect::Text, at.to_string(), "what is true of this launch", "awareness");
-            self.mounts.push(Mount { at, what: What::Text(text), decision });
+            self.mounts.push(Mount {
+                at,
+                what: What::Text(text),
+                decision,
+            });
         }
         if let Ok(at) = SandboxPath::new(awareness::SETTINGS_PLACE) {
             let text = awareness::SETTINGS.as_bytes().to_vec();
-            let decision = self.host_rule(Effect::Text, at.to_string(), "no warning before each start: the sandbox is the permission layer", "awareness");
-            self.mounts.push(Mount { at, what: What::Text(text), decision });
+            let decision = self.host_rule(
+                Effect::Text,
+                at.to_string(),
+                "no warning before each start: the sandbox is the permission layer",
+                "awareness",
+            );
+            self.mounts.push(Mount {
+                at,
+                what: What::Text(text),
+                decision,
+            });
         }
     }
 }

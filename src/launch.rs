@@ -18,7 +18,10 @@ use crate::sys::{self, Interrupts};
 ///
 /// # Errors
 /// Always an error: on success this process is bubblewrap.
-#[expect(clippy::disallowed_methods, reason = "the one place that starts a process on the host")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that starts a process on the host"
+)]
 pub fn exec(bwrap: &HostPath, invocation: &Invocation) -> Diagnostic {
     let prepared = prepare(invocation);
     let (_files, arguments) = match prepared {
@@ -29,7 +32,10 @@ pub fn exec(bwrap: &HostPath, invocation: &Invocation) -> Diagnostic {
     sys::interrupts(Interrupts::Ignored);
     // INVARIANT(clean-environment): an empty environment for bubblewrap itself, which is process 1 inside, where
     // /proc/1/environ would show the host's.
-    let error = std::process::Command::new(bwrap.as_path()).env_clear().args(arguments).exec();
+    let error = std::process::Command::new(bwrap.as_path())
+        .env_clear()
+        .args(arguments)
+        .exec();
     sys::interrupts(Interrupts::Usual);
     failed(&format!("start `{bwrap}`"), &error)
 }
@@ -53,7 +59,9 @@ fn prepare(invocation: &Invocation) -> io::Result<(Vec<OwnedFd>, Vec<OsString>)>
         match word {
             Word::Plain(word) | Word::Secret { value: word, .. } => options.extend_from_slice(word.as_bytes()),
             Word::File(index) => {
-                let file = files.get(*index).ok_or_else(|| io::Error::other("an option names a file that is not there"))?;
+                let file = files
+                    .get(*index)
+                    .ok_or_else(|| io::Error::other("an option names a file that is not there"))?;
                 options.extend_from_slice(file.as_raw_fd().to_string().as_bytes());
             }
         }

@@ -43,9 +43,12 @@ pub mod style;
 use std::rc::Rc;
 
 use cli::Cli;
-use diagnostic::Refusal;
+use diagnostic::{Refusal, Sources};
 use host::Host;
+use invariants::Verdict;
+use request::Request;
 use style::Style;
+use trace::Trace;
 
 /// claudebox itself could not, or would not, start the sandbox.
 pub const EXIT_REFUSED: u8 = 125;
@@ -65,27 +68,54 @@ pub const EXIT_USAGE: u8 = 2;
 pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     let request = cli.request();
     let host = Rc::new(Host::gather()?);
-    let layers = host.layers(&request)?;
-    let evaluation = script::evaluate(&layers, &host);
-    let (mut trace, sources) = (evaluation.trace, evaluation.sources);
-    let refusal = |diagnostic| Refusal { diagnostics: vec![diagnostic], sources: sources.clone(), exit: EXIT_REFUSED };
-    let mut draft = evaluation.outcome.map_err(refusal)?;
-    request.apply(&mut draft, &mut trace);
-    let verdict = invariants::check(draft, &mut trace, &host, &request, &sources);
-    let plan = verdict.outcome.as_ref().map_err(Clone::clone)?;
+    let decided = decide(&host, &request)?;
+    let plan = decided.verdict.outcome.as_ref().map_err(Clone::clone)?;
     let invocation = bwrap::invocation(plan);
     if cli.dry_run {
         output::result_bytes(&dry_run::script(host.bwrap_name(), plan, &invocation));
         return Ok(0);
     }
-    let style = Style::of(cli.color, &host.terminal);
     let bwrap = host.bwrap.as_ref().map_err(|missing| Refusal::one(missing.clone()))?;
     if !cli.quiet {
-        output::error(&audit::text(plan, &verdict, &trace, style));
+        let style = Style::of(cli.color, &host.terminal);
+        output::error(&audit::text(plan, &decided.verdict, &decided.trace, style));
     }
     if !cli.yes {
         prompt::confirm(&host)?;
     }
     prepare::all(plan, host.uid, &host.places.state).map_err(Refusal::one)?;
     Err(Refusal::one(launch::exec(bwrap, &invocation)).into())
+}
+
+/// Everything that was decided about one launch, whether it may start or not. Every mode of the program prints or starts this.
+#[derive(Debug)]
+pub struct Decided {
+    /// All decisions, those of the policy first, then those of the host program.
+    pub trace: Trace,
+    /// The plan, or everything that is wrong.
+    pub verdict: Verdict,
+    /// The scripts' texts, for messages.
+    pub sources: Sources,
+}
+
+/// Asks the policy and checks its answers. Starts nothing and changes nothing.
+///
+/// # Errors
+/// A policy's file cannot be read. What a policy does wrong is part of the verdict.
+pub fn decide(host: &Rc<Host>, request: &Request) -> Result<Decided, Refusal> {
+    let layers = host.layers(request)?;
+    let evaluation = script::evaluate(&layers, host);
+    let (mut trace, sources) = (evaluation.trace, evaluation.sources);
+    let verdict = match evaluation.outcome {
+        Ok(mut draft) => {
+            request.apply(&mut draft, &mut trace);
+            invariants::check(draft, &mut trace, host, request, &sources)
+        }
+        Err(diagnostic) => Verdict::failed(diagnostic, &sources),
+    };
+    Ok(Decided {
+        trace,
+        verdict,
+        sources,
+    })
 }

@@ -1,6 +1,9 @@
 //! Makes on the host what the plan says must be there before the start: the directories and first files of the state.
 //! Nothing is ever replaced, nothing is left half written, and a directory that someone else could fill is refused.
-#![expect(clippy::disallowed_methods, reason = "the one place that writes to the host's file system")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the one place that writes to the host's file system"
+)]
 
 use std::fs;
 use std::io::{self, Write};
@@ -64,13 +67,19 @@ fn make_file(path: &HostPath, content: &[u8]) -> Result<(), Diagnostic> {
     temporary.push(format!(".new-{}", std::process::id()));
     let temporary = Path::new(&temporary);
     let written = write_new(temporary, content);
-    let moved = written.and_then(|()| renameat_with(CWD, temporary, CWD, path.as_path(), RenameFlags::NOREPLACE).map_err(io::Error::from));
+    let moved = written.and_then(|()| {
+        renameat_with(CWD, temporary, CWD, path.as_path(), RenameFlags::NOREPLACE).map_err(io::Error::from)
+    });
     match moved {
         Ok(()) => Ok(()),
         Err(error) => {
             let _ = fs::remove_file(temporary);
             // Another launch was faster, and its file is as good.
-            if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(failed("write", path, &error)) }
+            if error.kind() == io::ErrorKind::AlreadyExists {
+                Ok(())
+            } else {
+                Err(failed("write", path, &error))
+            }
         }
     }
 }
@@ -78,7 +87,11 @@ fn make_file(path: &HostPath, content: &[u8]) -> Result<(), Diagnostic> {
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     // A file of that name is left over from a launch with our process id that was killed: it is ours to replace.
     let _ = fs::remove_file(path);
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(content)?;
     file.sync_all()
 }

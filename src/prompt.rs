@@ -26,5 +26,7 @@ pub fn confirm(host: &Host) -> Result<(), Refusal> {
     if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes" | "Yes" | "YES") {
         return Ok(());
     }
-    Err(Refusal::one(Diagnostic::new("confirmation", "not confirmed").hint("answer `y`, or start with `--yes`")))
+    Err(Refusal::one(
+        Diagnostic::new("confirmation", "not confirmed").hint("answer `y`, or start with `--yes`"),
+    ))
 }

@@ -11,6 +11,7 @@ pub mod verbs;
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rhai::Dynamic;
 
@@ -47,7 +48,10 @@ pub fn evaluate(layers: &[Source], host: &Rc<Host>) -> Evaluation {
         hook: None,
         refusal: None,
     }));
-    let sources = layers.iter().map(|source| (Rc::clone(&source.file), Rc::clone(&source.text))).collect();
+    let sources = layers
+        .iter()
+        .map(|source| (Arc::clone(&source.file), Arc::clone(&source.text)))
+        .collect();
     let outcome = load(layers, &recorder).and_then(|top| ask_all(&top, host, &recorder));
     let mut recorder = recorder.borrow_mut();
     let trace = std::mem::take(&mut recorder.trace);
@@ -57,7 +61,11 @@ pub fn evaluate(layers: &[Source], host: &Rc<Host>) -> Evaluation {
         Some(refusal) => Err(refusal),
         None => outcome.map(|()| draft),
     };
-    Evaluation { trace, outcome, sources }
+    Evaluation {
+        trace,
+        outcome,
+        sources,
+    }
 }
 
 fn load(layers: &[Source], recorder: &Shared) -> Result<Rc<Layer>, Diagnostic> {
@@ -77,12 +85,16 @@ fn ask_all(top: &Layer, host: &Rc<Host>, recorder: &Shared) -> Result<(), Diagno
         {
             let mut recorder = recorder.borrow_mut();
             recorder.hook = Some(hook);
-            recorder.trace.answers.push((hook.name(), Rc::clone(&layer.source.layer)));
+            recorder
+                .trace
+                .answers
+                .push((hook.name(), Arc::clone(&layer.source.layer)));
         }
         match hook {
             Hook::Variable => ask_variables(layer, host, recorder)?,
             _ => {
-                ask(layer, hook, vec![facts(host)], recorder)?;
+                // What these hooks return says nothing: they decide by verbs.
+                let _ = ask(layer, hook, vec![facts(host)], recorder)?;
             }
         }
     }
@@ -106,7 +118,11 @@ fn ask_variables(layer: &Layer, host: &Rc<Host>, recorder: &Shared) -> Result<()
         let ruling = match name.to_str() {
             Some(text) => ask_variable(layer, host, text, recorder)?,
             // A script's text is UTF-8: a name that is not cannot be asked about, so it stays outside.
-            None => Ruling { verdict: Verdict::Hide, reason: "its name is not UTF-8".into(), site: Site::Host("clean-environment") },
+            None => Ruling {
+                verdict: Verdict::Hide,
+                reason: "its name is not UTF-8".into(),
+                site: Site::Host("clean-environment"),
+            },
         };
         let effect = match ruling.verdict {
             Verdict::Pass => Effect::Pass,
@@ -119,7 +135,12 @@ fn ask_variables(layer: &Layer, host: &Rc<Host>, recorder: &Shared) -> Result<()
 }
 
 fn ask_variable(layer: &Layer, host: &Rc<Host>, name: &str, recorder: &Shared) -> Result<Ruling, Diagnostic> {
-    let answer = ask(layer, Hook::Variable, vec![facts(host), name.to_string().into()], recorder)?;
+    let answer = ask(
+        layer,
+        Hook::Variable,
+        vec![facts(host), name.to_string().into()],
+        recorder,
+    )?;
     answer.try_cast::<Ruling>().ok_or_else(|| {
         Diagnostic::new("policy-hook", format!("the hook `variable` gave no verdict on `{name}`"))
             .at(error::site_of_function(&layer.source, Hook::Variable.name()), "")
@@ -130,6 +151,9 @@ fn ask_variable(layer: &Layer, host: &Rc<Host>, name: &str, recorder: &Shared) -
 fn record_ruling(name: &EnvName, effect: Effect, ruling: Ruling, recorder: &Shared) -> Result<(), Diagnostic> {
     let mut recorder = recorder.borrow_mut();
     let decision = recorder.decide(effect, name.to_string(), &ruling.reason, ruling.site)?;
-    recorder.draft.variables.insert(name.clone(), (ruling.verdict, decision));
+    recorder
+        .draft
+        .variables
+        .insert(name.clone(), (ruling.verdict, decision));
     Ok(())
 }

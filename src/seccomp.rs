@@ -51,14 +51,34 @@ struct Interface {
 /// The interfaces of the machines that we build for, the native one first.
 #[cfg(target_arch = "x86_64")]
 const INTERFACES: [Interface; 2] = [
-    Interface { architecture: 0xc000_003e, ioctl: 16, keys: [248, 249, 250], x32: true },
-    Interface { architecture: 0x4000_0003, ioctl: 54, keys: [286, 287, 288], x32: false },
+    Interface {
+        architecture: 0xc000_003e,
+        ioctl: 16,
+        keys: [248, 249, 250],
+        x32: true,
+    },
+    Interface {
+        architecture: 0x4000_0003,
+        ioctl: 54,
+        keys: [286, 287, 288],
+        x32: false,
+    },
 ];
 /// The interfaces of the machines that we build for, the native one first.
 #[cfg(target_arch = "aarch64")]
 const INTERFACES: [Interface; 2] = [
-    Interface { architecture: 0xc000_00b7, ioctl: 29, keys: [217, 218, 219], x32: false },
-    Interface { architecture: 0x4000_0028, ioctl: 54, keys: [309, 310, 311], x32: false },
+    Interface {
+        architecture: 0xc000_00b7,
+        ioctl: 29,
+        keys: [217, 218, 219],
+        x32: false,
+    },
+    Interface {
+        architecture: 0x4000_0028,
+        ioctl: 54,
+        keys: [309, 310, 311],
+        x32: false,
+    },
 ];
 
 /// The filter as bubblewrap reads it: an array of `struct sock_filter`.
@@ -136,8 +156,20 @@ mod tests {
                     let place = value as usize;
                     accumulator = u32::from_ne_bytes(data[place..place + 4].try_into().unwrap());
                 }
-                op::EQUAL => at += usize::from(if accumulator == value { instruction[2] } else { instruction[3] }),
-                op::AT_LEAST => at += usize::from(if accumulator >= value { instruction[2] } else { instruction[3] }),
+                op::EQUAL => {
+                    at += usize::from(if accumulator == value {
+                        instruction[2]
+                    } else {
+                        instruction[3]
+                    })
+                }
+                op::AT_LEAST => {
+                    at += usize::from(if accumulator >= value {
+                        instruction[2]
+                    } else {
+                        instruction[3]
+                    })
+                }
                 op::RETURN => return value,
                 other => panic!("unknown instruction {other:#x}"),
             }

@@ -52,7 +52,13 @@ pub fn instance_name(root: &HostPath) -> String {
         .as_bytes()
         .iter()
         .take(NAME_MAX)
-        .map(|byte| if byte.is_ascii_alphanumeric() || b"._-".contains(byte) { char::from(*byte) } else { '_' })
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() || b"._-".contains(byte) {
+                char::from(*byte)
+            } else {
+                '_'
+            }
+        })
         .collect();
     let digits: String = hash.chars().take(HASH_DIGITS).collect();
     format!("{readable}-{digits}")
@@ -61,7 +67,10 @@ pub fn instance_name(root: &HostPath) -> String {
 /// Plans the state of this launch.
 #[must_use]
 pub fn plan(host: &Host) -> State {
-    let mut planner = Planner { host, state: State::default() };
+    let mut planner = Planner {
+        host,
+        state: State::default(),
+    };
     // The names are constants without `..`: `?` never leaves early here.
     let _ = planner.all();
     planner.state
@@ -85,14 +94,35 @@ impl Planner<'_> {
         let home = self.host.home.same_inside();
         let inside = home.join(".claude").ok()?;
         self.bind(inside.clone(), claude.clone(), true, "this project's own state");
-        self.bind(home.join(".claude-auth").ok()?, auth.clone(), true, "the login that all projects share");
+        self.bind(
+            home.join(".claude-auth").ok()?,
+            auth.clone(),
+            true,
+            "the login that all projects share",
+        );
         self.login(&base, &auth, &claude, &inside)?;
         self.seed(&auth, &claude)?;
-        self.shared(&base, &claude, &inside, "CLAUDE.md", "the user's own memory, for all projects")?;
-        self.shared(&base, &claude, &inside, "settings.json", "the user's own settings, for all projects")?;
+        self.shared(
+            &base,
+            &claude,
+            &inside,
+            "CLAUDE.md",
+            "the user's own memory, for all projects",
+        )?;
+        self.shared(
+            &base,
+            &claude,
+            &inside,
+            "settings.json",
+            "the user's own settings, for all projects",
+        )?;
         self.directory(&claude.join("sessions").ok()?);
         // Claude Code names these files by its process id, which is the same in every sandbox.
-        self.mount(inside.join("sessions").ok()?, What::Tmpfs(0o700), "the list of live sessions, of this one alone");
+        self.mount(
+            inside.join("sessions").ok()?,
+            What::Tmpfs(0o700),
+            "the list of live sessions, of this one alone",
+        );
         Some(())
     }
 
@@ -104,11 +134,19 @@ impl Planner<'_> {
         let old = base.join(name).ok()?;
         let moves = self.is_file(&old) && !self.is_file(&file);
         if moves {
-            self.state.preparations.push(Preparation::Move { from: old, to: file.clone() });
+            self.state.preparations.push(Preparation::Move {
+                from: old,
+                to: file.clone(),
+            });
         }
         if moves || self.is_file(&file) {
             self.mount_point(&claude.join(name).ok()?);
-            self.bind(inside.join(name).ok()?, file, true, "the login, where older versions look for it");
+            self.bind(
+                inside.join(name).ok()?,
+                file,
+                true,
+                "the login, where older versions look for it",
+            );
         }
         Some(())
     }
@@ -119,11 +157,14 @@ impl Planner<'_> {
         if self.is_file(&file) {
             return Some(());
         }
-        let key = EnvName::new("ANTHROPIC_API_KEY").ok().and_then(|name| self.host.variables.get(&name)?.to_str().map(String::from));
+        let key = EnvName::new("ANTHROPIC_API_KEY")
+            .ok()
+            .and_then(|name| self.host.variables.get(&name)?.to_str().map(String::from));
         let token = ["ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"]
             .into_iter()
             .any(|name| EnvName::new(name).is_ok_and(|name| self.host.variables.contains_key(&name)));
-        let logged_in = self.is_file(&auth.join(".credentials.json").ok()?) || self.is_file(&self.host.places.state.join(".credentials.json").ok()?);
+        let logged_in = self.is_file(&auth.join(".credentials.json").ok()?)
+            || self.is_file(&self.host.places.state.join(".credentials.json").ok()?);
         if key.is_none() && !token && !logged_in {
             return Some(());
         }
@@ -132,22 +173,39 @@ impl Planner<'_> {
             let tail: Vec<char> = key.chars().rev().take(KEY_TAIL).collect();
             let tail: String = tail.into_iter().rev().collect();
             let quoted = serde_json::Value::String(tail).to_string();
-            fields.push(format!("\"customApiKeyResponses\":{{\"approved\":[{quoted}],\"rejected\":[]}}"));
+            fields.push(format!(
+                "\"customApiKeyResponses\":{{\"approved\":[{quoted}],\"rejected\":[]}}"
+            ));
         }
         let content = format!("{{{}}}\n", fields.join(",")).into_bytes();
-        self.state.preparations.push(Preparation::File { path: file, content, secret: key.is_some() });
+        self.state.preparations.push(Preparation::File {
+            path: file,
+            content,
+            secret: key.is_some(),
+        });
         Some(())
     }
 
     /// A file that the user keeps for all projects: readable inside, and not to be changed from inside, since one project's
     /// agent would write what all the others obey.
-    fn shared(&mut self, base: &HostPath, claude: &HostPath, inside: &SandboxPath, name: &str, reason: &'static str) -> Option<()> {
+    fn shared(
+        &mut self,
+        base: &HostPath,
+        claude: &HostPath,
+        inside: &SandboxPath,
+        name: &str,
+        reason: &'static str,
+    ) -> Option<()> {
         let source = base.join(name).ok()?;
         if !self.is_file(&source) {
             if name != "CLAUDE.md" {
                 return Some(());
             }
-            self.state.preparations.push(Preparation::File { path: source.clone(), content: MEMORY.as_bytes().to_vec(), secret: false });
+            self.state.preparations.push(Preparation::File {
+                path: source.clone(),
+                content: MEMORY.as_bytes().to_vec(),
+                secret: false,
+            });
         }
         self.mount_point(&claude.join(name).ok()?);
         self.bind(inside.join(name).ok()?, source, false, reason);
@@ -167,7 +225,11 @@ impl Planner<'_> {
     /// An empty file to mount over, made by us with our modes instead of by bubblewrap with its own.
     fn mount_point(&mut self, path: &HostPath) {
         if !matches!(self.host.tree.node(path.as_path()), Ok(Some(_))) {
-            self.state.preparations.push(Preparation::File { path: path.clone(), content: Vec::new(), secret: false });
+            self.state.preparations.push(Preparation::File {
+                path: path.clone(),
+                content: Vec::new(),
+                secret: false,
+            });
         }
     }
 

@@ -38,7 +38,9 @@ impl Style {
     /// As the command line says, or as the terminal that standard error is allows.
     #[must_use]
     pub fn of(when: ColorWhen, terminal: &Terminal) -> Self {
-        Self { coloured: when == ColorWhen::Always || (when == ColorWhen::Auto && terminal.colour) }
+        Self {
+            coloured: when == ColorWhen::Always || (when == ColorWhen::Auto && terminal.colour),
+        }
     }
 
     /// Coloured text, for a terminal.

@@ -15,9 +15,18 @@ const FIRST_OTHER: libc::c_uint = 3;
 pub fn close_others_on_exec() -> io::Result<()> {
     // SAFETY: the call takes three integers and touches no memory of ours. Descriptors stay open until exec.
     let result = unsafe {
-        libc::syscall(libc::SYS_close_range, FIRST_OTHER, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_uint)
+        libc::syscall(
+            libc::SYS_close_range,
+            FIRST_OTHER,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC as libc::c_uint,
+        )
     };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Joins a fresh, empty session keyring: the keys of the login session are no longer reachable, also by what we exec.
@@ -28,12 +37,22 @@ pub fn close_others_on_exec() -> io::Result<()> {
 /// The kernel's answer. A kernel without keyrings (ENOSYS) has nothing to hide and counts as success.
 pub fn fresh_session_keyring() -> io::Result<()> {
     // SAFETY: with a null name the call makes an anonymous keyring; no memory of ours is read or written.
-    let result = unsafe { libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>()) };
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_keyctl,
+            libc::KEYCTL_JOIN_SESSION_KEYRING,
+            std::ptr::null::<libc::c_char>(),
+        )
+    };
     if result >= 0 {
         return Ok(());
     }
     let error = io::Error::last_os_error();
-    if error.raw_os_error() == Some(libc::ENOSYS) { Ok(()) } else { Err(error) }
+    if error.raw_os_error() == Some(libc::ENOSYS) {
+        Ok(())
+    } else {
+        Err(error)
+    }
 }
 
 /// What a process does with the terminal's interrupt and quit.

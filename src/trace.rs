@@ -2,7 +2,7 @@
 //! Nothing here decides anything.
 
 use std::fmt;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Names one decision of a [`Trace`]; every item of a plan holds the id of the decision that made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,9 +14,9 @@ pub enum Site {
     /// A line of a policy script. Lines and columns count from 1, columns in characters.
     Script {
         /// The layer the script belongs to: `bundled`, `user`, …
-        layer: Rc<str>,
+        layer: Arc<str>,
         /// The script's file, as messages show it.
-        file: Rc<str>,
+        file: Arc<str>,
         /// The line.
         line: usize,
         /// The column.
@@ -133,14 +133,25 @@ pub struct Decision {
 pub struct Trace {
     decisions: Vec<Decision>,
     /// Which layer answered each hook, in the order of the calls.
-    pub answers: Vec<(&'static str, Rc<str>)>,
+    pub answers: Vec<(&'static str, Arc<str>)>,
 }
 
 impl Trace {
     /// Appends a decision and names it.
-    pub fn record(&mut self, effect: Effect, subject: impl Into<String>, reason: impl Into<String>, site: Site) -> DecisionId {
+    pub fn record(
+        &mut self,
+        effect: Effect,
+        subject: impl Into<String>,
+        reason: impl Into<String>,
+        site: Site,
+    ) -> DecisionId {
         let id = DecisionId(self.decisions.len());
-        self.decisions.push(Decision { effect, subject: subject.into(), reason: reason.into(), site });
+        self.decisions.push(Decision {
+            effect,
+            subject: subject.into(),
+            reason: reason.into(),
+            site,
+        });
         id
     }
 
@@ -152,7 +163,10 @@ impl Trace {
 
     /// All decisions with their ids, in order.
     pub fn iter(&self) -> impl Iterator<Item = (DecisionId, &Decision)> {
-        self.decisions.iter().enumerate().map(|(index, decision)| (DecisionId(index), decision))
+        self.decisions
+            .iter()
+            .enumerate()
+            .map(|(index, decision)| (DecisionId(index), decision))
     }
 
     /// How many decisions were taken.

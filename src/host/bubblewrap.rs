@@ -12,14 +12,21 @@ use super::tree::{Kind, Node, Tree};
 const PINNED: Option<&str> = option_env!("CLAUDEBOX_BWRAP");
 
 /// Where distributions put it, before `PATH` is asked.
-const PLACES: [&str; 3] = ["/usr/bin/bwrap", "/usr/local/bin/bwrap", "/run/current-system/sw/bin/bwrap"];
+const PLACES: [&str; 3] = [
+    "/usr/bin/bwrap",
+    "/usr/local/bin/bwrap",
+    "/run/current-system/sw/bin/bwrap",
+];
 
 /// The canonical path of bubblewrap.
 ///
 /// # Errors
 /// There is none that can be trusted: not installed, or only at a place that the project or another user can write.
 pub fn find(tree: &Tree, path: &OsStr, uid: u32, project: &HostPath) -> Result<HostPath, Diagnostic> {
-    let entries = path.as_bytes().split(|byte| *byte == b':').filter(|entry| entry.starts_with(b"/"));
+    let entries = path
+        .as_bytes()
+        .split(|byte| *byte == b':')
+        .filter(|entry| entry.starts_with(b"/"));
     let candidates = entries.filter_map(|entry| HostPath::new(OsStr::from_bytes(entry)).ok()?.join("bwrap").ok());
     let fixed: Vec<HostPath> = match PINNED.filter(|pinned| !pinned.is_empty()) {
         Some(pinned) => vec![pinned],
@@ -30,7 +37,10 @@ pub fn find(tree: &Tree, path: &OsStr, uid: u32, project: &HostPath) -> Result<H
     .collect();
     let pinned = PINNED.is_some_and(|pinned| !pinned.is_empty());
     let mut refused = None;
-    for candidate in fixed.into_iter().chain(candidates.take(if pinned { 0 } else { usize::MAX })) {
+    for candidate in fixed
+        .into_iter()
+        .chain(candidates.take(if pinned { 0 } else { usize::MAX }))
+    {
         let Ok(resolved) = tree.resolve(&candidate) else {
             continue;
         };

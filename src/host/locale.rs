@@ -17,7 +17,10 @@ const ARCHIVE: &str = "/usr/lib/locale/locale-archive";
 /// that starts looks through the whole database of zones.
 #[must_use]
 pub fn time_zone(tree: &Tree, variable: Option<&str>) -> String {
-    if let Some(zone) = variable.map(|zone| zone.trim_start_matches(':')).filter(|zone| is_zone(zone)) {
+    if let Some(zone) = variable
+        .map(|zone| zone.trim_start_matches(':'))
+        .filter(|zone| is_zone(zone))
+    {
         return zone.to_string();
     }
     let by_link = || {
@@ -29,7 +32,10 @@ pub fn time_zone(tree: &Tree, variable: Option<&str>) -> String {
         let content = tree.read(Path::new("/etc/timezone"), 256).ok()?;
         Some(String::from_utf8(content).ok()?.trim().to_string())
     };
-    by_link().or_else(by_name).filter(|zone| is_zone(zone)).unwrap_or_else(|| "UTC".into())
+    by_link()
+        .or_else(by_name)
+        .filter(|zone| is_zone(zone))
+        .unwrap_or_else(|| "UTC".into())
 }
 
 /// A name of the zone database or a POSIX rule; never a path.
@@ -38,7 +44,9 @@ fn is_zone(zone: &str) -> bool {
         && zone.len() <= 64
         && !zone.starts_with('/')
         && !zone.contains("..")
-        && zone.chars().all(|c| c.is_ascii_alphanumeric() || "/_+-:,.<>".contains(c))
+        && zone
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "/_+-:,.<>".contains(c))
 }
 
 /// Whether every locale that `LANG` and the `LC_*` variables name is there.
@@ -46,7 +54,10 @@ fn is_zone(zone: &str) -> bool {
 pub fn works(tree: &Tree, variables: &IndexMap<EnvName, OsString>) -> bool {
     variables
         .iter()
-        .filter(|(name, _)| name.to_str().is_some_and(|name| name == "LANG" || name.starts_with("LC_")))
+        .filter(|(name, _)| {
+            name.to_str()
+                .is_some_and(|name| name == "LANG" || name.starts_with("LC_"))
+        })
         .all(|(_, value)| value.to_str().is_some_and(|locale| is_installed(tree, locale)))
 }
 

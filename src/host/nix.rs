@@ -45,9 +45,13 @@ impl Platform {
         if let Some(pinned) = PINNED_TOOLS.filter(|pinned| !pinned.is_empty()) {
             return Self::Nix(pinned.split(':').filter_map(|path| HostPath::new(path).ok()).collect());
         }
-        let system = HostPath::new("/run/current-system/sw/bin").ok().and_then(|path| tree.resolve(&path).ok());
+        let system = HostPath::new("/run/current-system/sw/bin")
+            .ok()
+            .and_then(|path| tree.resolve(&path).ok());
         match system {
-            Some(resolved) if resolved.node.is_some() && resolved.path.within_str("/nix/store") => Self::Nix(vec![resolved.path]),
+            Some(resolved) if resolved.node.is_some() && resolved.path.within_str("/nix/store") => {
+                Self::Nix(vec![resolved.path])
+            }
             _ => Self::Usr,
         }
     }
@@ -123,7 +127,9 @@ impl Configuration {
         if resolved.node.is_none() && optional {
             return Ok(());
         }
-        let content = tree.read(resolved.path.as_path(), CONFIGURATION_MAX).map_err(|error| error.to_string())?;
+        let content = tree
+            .read(resolved.path.as_path(), CONFIGURATION_MAX)
+            .map_err(|error| error.to_string())?;
         for line in String::from_utf8_lossy(&content).lines() {
             let line = line.split('#').next().unwrap_or_default().trim();
             let mut words = line.split_whitespace();
@@ -149,11 +155,17 @@ impl Configuration {
     }
 
     fn judge(&self, user: &str) -> Daemon {
-        if self.trusted_users.iter().any(|trusted| trusted == user || trusted == "*") {
+        if self
+            .trusted_users
+            .iter()
+            .any(|trusted| trusted == user || trusted == "*")
+        {
             return Daemon::Withheld(format!("its configuration trusts `{user}`"));
         }
         if let Some(group) = self.trusted_users.iter().find(|trusted| trusted.starts_with('@')) {
-            return Daemon::Withheld(format!("its configuration trusts the group `{group}`, which you may belong to"));
+            return Daemon::Withheld(format!(
+                "its configuration trusts the group `{group}`, which you may belong to"
+            ));
         }
         match self.sandbox.as_deref() {
             None | Some("true") => Daemon::Untrusted,
@@ -171,7 +183,12 @@ mod tests {
         let mut tree = Tree::described();
         tree.describe(Path::new("/nix/var/nix/daemon-socket/socket"), Kind::Socket, 0, b"");
         tree.describe(Path::new("/etc/nix/nix.conf"), Kind::File, 0, configuration.as_bytes());
-        tree.describe(Path::new("/etc/nix/more.conf"), Kind::File, 0, b"extra-trusted-users = eve\n");
+        tree.describe(
+            Path::new("/etc/nix/more.conf"),
+            Kind::File,
+            0,
+            b"extra-trusted-users = eve\n",
+        );
         Daemon::look(&tree, user, uid)
     }
 
@@ -179,17 +196,38 @@ mod tests {
     fn a_daemon_that_trusts_the_user_stays_outside() {
         let withheld = |why: &str| Daemon::Withheld(why.into());
         assert_eq!(daemon("", "u", 1000), Daemon::Untrusted);
-        assert_eq!(daemon("sandbox = true\ntrusted-users = root\n", "u", 1000), Daemon::Untrusted);
-        assert_eq!(daemon("", "root", 0), withheld("it trusts root, and so it would trust the sandbox"));
-        assert_eq!(daemon("trusted-users = root u # me\n", "u", 1000), withheld("its configuration trusts `u`"));
-        assert_eq!(daemon("trusted-users = *", "u", 1000), withheld("its configuration trusts `u`"));
+        assert_eq!(
+            daemon("sandbox = true\ntrusted-users = root\n", "u", 1000),
+            Daemon::Untrusted
+        );
+        assert_eq!(
+            daemon("", "root", 0),
+            withheld("it trusts root, and so it would trust the sandbox")
+        );
+        assert_eq!(
+            daemon("trusted-users = root u # me\n", "u", 1000),
+            withheld("its configuration trusts `u`")
+        );
+        assert_eq!(
+            daemon("trusted-users = *", "u", 1000),
+            withheld("its configuration trusts `u`")
+        );
         assert_eq!(
             daemon("trusted-users = @wheel", "u", 1000),
             withheld("its configuration trusts the group `@wheel`, which you may belong to")
         );
-        assert_eq!(daemon("sandbox = relaxed\n", "u", 1000), withheld("it builds with `sandbox = relaxed`"));
-        assert_eq!(daemon("include more.conf\n", "eve", 1000), withheld("its configuration trusts `eve`"));
-        assert_eq!(daemon("include none.conf\n", "u", 1000), withheld("cannot look at `/etc/nix/none.conf`: no such file"));
+        assert_eq!(
+            daemon("sandbox = relaxed\n", "u", 1000),
+            withheld("it builds with `sandbox = relaxed`")
+        );
+        assert_eq!(
+            daemon("include more.conf\n", "eve", 1000),
+            withheld("its configuration trusts `eve`")
+        );
+        assert_eq!(
+            daemon("include none.conf\n", "u", 1000),
+            withheld("cannot look at `/etc/nix/none.conf`: no such file")
+        );
         assert_eq!(daemon("!include none.conf\n", "u", 1000), Daemon::Untrusted);
     }
 }

@@ -9,7 +9,9 @@ use crate::path::HostPath;
 /// The paths of all bound sockets that have one. Where the list cannot be read only the well-known places are known.
 #[must_use]
 pub fn bound() -> Vec<HostPath> {
-    std::fs::read("/proc/net/unix").map(|list| parse(&list)).unwrap_or_default()
+    std::fs::read("/proc/net/unix")
+        .map(|list| parse(&list))
+        .unwrap_or_default()
 }
 
 /// The eighth column, up to the end of the line: a path may hold spaces. Abstract names start with `@` and have no file.

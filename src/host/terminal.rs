@@ -25,8 +25,20 @@ impl Terminal {
         let is_directory = |stat: rustix::io::Result<rustix::fs::Stat>| {
             stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
         };
-        let streams = [fstat(std::io::stdin()), fstat(std::io::stdout()), fstat(std::io::stderr())];
-        let directory = streams.into_iter().zip(0..).find(|(stat, _)| is_directory(*stat)).map(|(_, number)| number);
-        Self { input: std::io::stdin().is_terminal(), colour: std::io::stderr().is_terminal() && !plain, directory }
+        let streams = [
+            fstat(std::io::stdin()),
+            fstat(std::io::stdout()),
+            fstat(std::io::stderr()),
+        ];
+        let directory = streams
+            .into_iter()
+            .zip(0..)
+            .find(|(stat, _)| is_directory(*stat))
+            .map(|(_, number)| number);
+        Self {
+            input: std::io::stdin().is_terminal(),
+            colour: std::io::stderr().is_terminal() && !plain,
+            directory,
+        }
     }
 }

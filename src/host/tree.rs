@@ -20,7 +20,16 @@ const SEARCH_MAX: usize = 5_000;
 
 /// Directories that a search passes over.
 const PASSED_OVER: [&str; 10] = [
-    ".git", "node_modules", "target", ".venv", "venv", "__pycache__", "vendor", ".tox", ".direnv", ".cache",
+    ".git",
+    "node_modules",
+    "target",
+    ".venv",
+    "venv",
+    "__pycache__",
+    "vendor",
+    ".tox",
+    ".direnv",
+    ".cache",
 ];
 
 /// What a search found.
@@ -310,7 +319,13 @@ impl Tree {
             entries.sort();
         } else {
             for name in self.list(path)? {
-                let is_directory = matches!(self.node(&path.join(&name))?, Some(Node { kind: Kind::Directory, .. }));
+                let is_directory = matches!(
+                    self.node(&path.join(&name))?,
+                    Some(Node {
+                        kind: Kind::Directory,
+                        ..
+                    })
+                );
                 entries.push((name, is_directory));
             }
         }

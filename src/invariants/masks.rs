@@ -22,13 +22,18 @@ impl Checker<'_> {
                 _ => None,
             })
             .collect();
-        let by_policy = |name: &OsStr| patterns.iter().find(|(pattern, _)| floor::glob(pattern.as_bytes(), name.as_bytes()));
+        let by_policy = |name: &OsStr| {
+            patterns
+                .iter()
+                .find(|(pattern, _)| floor::glob(pattern.as_bytes(), name.as_bytes()))
+        };
         let wanted = |name: &OsStr| by_policy(name).is_some() || floor::project_secret(name).is_some();
         let search = match self.host.tree.search(&self.host.project, &wanted) {
             Ok(search) => search,
             Err(error) => {
                 return self.refuse(
-                    Diagnostic::new("secret-in-project", error.to_string()).hint("secrets cannot be masked in a project that cannot be read"),
+                    Diagnostic::new("secret-in-project", error.to_string())
+                        .hint("secrets cannot be masked in a project that cannot be read"),
                 );
             }
         };
@@ -40,7 +45,10 @@ impl Checker<'_> {
             let at = path.same_inside();
             if let Some((_, rule)) = by_policy(name) {
                 used.push(*rule);
-                let why = self.trace.get(*rule).map(|decision| (decision.reason.clone(), decision.site.clone()));
+                let why = self
+                    .trace
+                    .get(*rule)
+                    .map(|decision| (decision.reason.clone(), decision.site.clone()));
                 if let Some((reason, site)) = why {
                     let decision = self.trace.record(Effect::Mask, at.to_string(), reason, site);
                     self.masks.push((at, decision));
@@ -52,12 +60,18 @@ impl Checker<'_> {
         }
         for (_, decision) in &patterns {
             if !used.contains(decision) {
-                self.fates.insert(*decision, Fate::Idle("no file of the project has such a name".into()));
+                self.fates
+                    .insert(*decision, Fate::Idle("no file of the project has such a name".into()));
             }
         }
         if let Some(unseen) = search.unseen {
             let text = format!("the search for secrets ended at `{unseen}`");
-            self.host_rule(Effect::Note, text, "the project has more directories than are looked through", "secret-in-project");
+            self.host_rule(
+                Effect::Note,
+                text,
+                "the project has more directories than are looked through",
+                "secret-in-project",
+            );
         }
     }
 }

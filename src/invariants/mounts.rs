@@ -29,10 +29,18 @@ impl Checker<'_> {
     }
 
     fn policy_mount(&mut self, mount: draft::Mount) {
-        let draft::Mount { request, at, decision, required } = mount;
+        let draft::Mount {
+            request,
+            at,
+            decision,
+            required,
+        } = mount;
         if let Some((built, why)) = BUILT.iter().find(|(built, _)| claims(&at, built)) {
-            let error = Diagnostic::new("empty-root", format!("`{at}` cannot be mounted: `{built}` is built by the launcher: {why}"))
-                .hint("choose another place");
+            let error = Diagnostic::new(
+                "empty-root",
+                format!("`{at}` cannot be mounted: `{built}` is built by the launcher: {why}"),
+            )
+            .hint("choose another place");
             return self.violation(error, decision);
         }
         match request {
@@ -49,13 +57,15 @@ impl Checker<'_> {
         let resolved = match self.host.tree.resolve(&source) {
             Ok(resolved) => resolved,
             Err(error) => {
-                let error = Diagnostic::new("mount-source", error.to_string()).hint("a source that cannot be checked is not mounted");
+                let error = Diagnostic::new("mount-source", error.to_string())
+                    .hint("a source that cannot be checked is not mounted");
                 return self.violation(error, decision);
             }
         };
         let Some(node) = &resolved.node else {
             if required {
-                let error = Diagnostic::new("mount-source", format!("`{source}` does not exist")).hint("check the path");
+                let error =
+                    Diagnostic::new("mount-source", format!("`{source}` does not exist")).hint("check the path");
                 return self.violation(error, decision);
             }
             self.fates.insert(decision, Fate::Idle(absent(&source, &resolved)));
@@ -64,7 +74,14 @@ impl Checker<'_> {
         if let Some(error) = self.source_error(&source, &resolved, &node.kind, writable) {
             return self.violation(error, decision);
         }
-        self.grant(at, What::Bind { source: resolved.path, writable }, decision);
+        self.grant(
+            at,
+            What::Bind {
+                source: resolved.path,
+                writable,
+            },
+            decision,
+        );
     }
 
     /// Why this source may not be shown at all.
@@ -73,7 +90,11 @@ impl Checker<'_> {
         let named = named(asked, resolved);
         // INVARIANT(secret-exposed): equal to or inside a secret.
         if let Some((secret, why, decision)) = self.secrets.iter().find(|(secret, _, _)| source.within(secret)) {
-            let what = if source == secret { "is a secret".into() } else { format!("lies in the secret `{secret}`") };
+            let what = if source == secret {
+                "is a secret".into()
+            } else {
+                format!("lies in the secret `{secret}`")
+            };
             let error = Diagnostic::new("secret-exposed", format!("{named} {what}: {why}"));
             return Some(match decision.and_then(|id| self.trace.get(id)) {
                 Some(decision) => error.hint(format!("it is called a secret at {}", decision.site)),
@@ -101,21 +122,32 @@ impl Checker<'_> {
             }
             Kind::Special => {
                 return Some(
-                    Diagnostic::new("no-sockets", format!("{named} is a device or a pipe")).hint("only files and directories can be mounted"),
+                    Diagnostic::new("no-sockets", format!("{named} is a device or a pipe"))
+                        .hint("only files and directories can be mounted"),
                 );
             }
             Kind::Directory | Kind::File | Kind::Link(_) => {}
         }
         // INVARIANT(empty-root): nothing large and mixed is shown whole.
-        if let Some(whole) = floor::never_whole(&self.host.home).into_iter().find(|whole| whole == source) {
+        if let Some(whole) = floor::never_whole(&self.host.home)
+            .into_iter()
+            .find(|whole| whole == source)
+        {
             return Some(
-                Diagnostic::new("empty-root", format!("{named} is never mounted whole: it holds `{whole}` and all that lies in it"))
-                    .hint("mount the directories below it that are needed, one by one"),
+                Diagnostic::new(
+                    "empty-root",
+                    format!("{named} is never mounted whole: it holds `{whole}` and all that lies in it"),
+                )
+                .hint("mount the directories below it that are needed, one by one"),
             );
         }
         if let Some(kernel) = ["/proc", "/dev"].into_iter().find(|kernel| source.within_str(kernel)) {
             return Some(
-                Diagnostic::new("empty-root", format!("{named} lies in `{kernel}`, which the sandbox has of its own")).hint("leave it out"),
+                Diagnostic::new(
+                    "empty-root",
+                    format!("{named} lies in `{kernel}`, which the sandbox has of its own"),
+                )
+                .hint("leave it out"),
             );
         }
         if writable {
@@ -126,10 +158,17 @@ impl Checker<'_> {
 
     /// INVARIANT(own-controls): what runs outside the sandbox, or is run inside it as Claude Code, cannot be changed from inside.
     fn writable_error(&self, named: &str, source: &HostPath) -> Option<Diagnostic> {
-        let (path, what) = self.host.guarded_programs().into_iter().find(|(path, _)| path.within(source))?;
+        let (path, what) = self
+            .host
+            .guarded_programs()
+            .into_iter()
+            .find(|(path, _)| path.within(source))?;
         Some(
-            Diagnostic::new("own-controls", format!("{named} would be writable, and {what} lies in it: `{path}`"))
-                .hint("install it outside every project"),
+            Diagnostic::new(
+                "own-controls",
+                format!("{named} would be writable, and {what} lies in it: `{path}`"),
+            )
+            .hint("install it outside every project"),
         )
     }
 
@@ -174,7 +213,9 @@ impl Checker<'_> {
     fn mount_point_error(&self, above: &[Mount], mount: &Mount) -> Option<Diagnostic> {
         let cover = cover(above, &mount.at)?;
         let hint = "mount it at a place outside that mount, or make the place on the host first";
-        let error = |why: String| Some(Diagnostic::new("mount-point", format!("`{}` cannot be a mount point: {why}", mount.at)).hint(hint));
+        let error = |why: String| {
+            Some(Diagnostic::new("mount-point", format!("`{}` cannot be a mount point: {why}", mount.at)).hint(hint))
+        };
         match &cover.what {
             What::Tmpfs(_) => None,
             What::Proc | What::Dev | What::Link(_) | What::Text(_) | What::MaskFile | What::MaskDirectory => {
@@ -182,19 +223,27 @@ impl Checker<'_> {
             }
             What::Bind { source, .. } => {
                 let place = mount.at.below(&cover.at).map(|rest| source.join(rest))?.ok()?;
+                if self.prepared.contains(&place) {
+                    return None;
+                }
                 if let What::Link(_) = mount.what {
                     return error(format!("a link there would be written to the host, at `{place}`"));
                 }
                 match self.host.tree.resolve(&place) {
                     Err(unreadable) => error(unreadable.to_string()),
-                    Ok(found) if found.path != place => error(format!("a symbolic link of the host leads it to `{}`", found.path)),
+                    Ok(found) if found.path != place => {
+                        error(format!("a symbolic link of the host leads it to `{}`", found.path))
+                    }
                     Ok(Resolved { node: None, .. }) => error(format!("it would be made on the host, at `{place}`")),
                     Ok(Resolved { node: Some(node), .. }) => {
                         let directory = node.kind == Kind::Directory;
                         if directory == self.wants_directory(&mount.what) {
                             None
                         } else {
-                            error(format!("`{place}` is {}a directory on the host", if directory { "" } else { "not " }))
+                            error(format!(
+                                "`{place}` is {}a directory on the host",
+                                if directory { "" } else { "not " }
+                            ))
                         }
                     }
                 }
@@ -250,7 +299,10 @@ impl Checker<'_> {
                         self.masks.push((place, decision));
                     }
                     Ok(None) => {}
-                    Err(error) => self.refuse(Diagnostic::new(rule, error.to_string()).hint("a secret that cannot be looked at cannot be masked")),
+                    Err(error) => self.refuse(
+                        Diagnostic::new(rule, error.to_string())
+                            .hint("a secret that cannot be looked at cannot be masked"),
+                    ),
                 }
             }
         }
@@ -264,21 +316,29 @@ impl Checker<'_> {
         let mut masked: Vec<(SandboxPath, DecisionId)> = Vec::new();
         for (at, decision) in masks {
             if let Some((outer, first)) = masked.iter().find(|(outer, _)| at.within(outer)) {
-                let why = if *outer == at { Fate::Overridden(*first) } else { Fate::Idle(format!("`{outer}` is masked already")) };
+                let why = if *outer == at {
+                    Fate::Overridden(*first)
+                } else {
+                    Fate::Idle(format!("`{outer}` is masked already"))
+                };
                 self.fates.insert(decision, why);
                 continue;
             }
             match self.seen_kind(&at) {
                 None => {
-                    self.fates.insert(decision, Fate::Idle("nothing is there to be masked".into()));
+                    self.fates
+                        .insert(decision, Fate::Idle("nothing is there to be masked".into()));
                 }
                 Some(directory) => {
                     masked.push((at.clone(), decision));
                     // A mount on the very place is replaced by the mask; what lies below would uncover it.
                     self.mounts.retain(|mount| mount.at != at);
                     if let Some(uncovers) = self.mounts.iter().find(|mount| mount.at.within(&at)) {
-                        let error = Diagnostic::new("unique-destination", format!("`{}` would uncover the mask on `{at}`", uncovers.at))
-                            .hint("a mask hides all that lies below it");
+                        let error = Diagnostic::new(
+                            "unique-destination",
+                            format!("`{}` would uncover the mask on `{at}`", uncovers.at),
+                        )
+                        .hint("a mask hides all that lies below it");
                         let culprit = uncovers.decision;
                         self.violation(error, culprit);
                     }
@@ -291,11 +351,19 @@ impl Checker<'_> {
 
     /// Whether a directory (true) or another file (false) is seen at a place inside; `None` where nothing is.
     fn seen_kind(&self, at: &SandboxPath) -> Option<bool> {
-        let mount = self.mounts.iter().find(|mount| mount.at == *at).or_else(|| cover(&self.mounts, at))?;
+        let mount = self
+            .mounts
+            .iter()
+            .find(|mount| mount.at == *at)
+            .or_else(|| cover(&self.mounts, at))?;
         match &mount.what {
             What::Bind { source, .. } => {
                 let rest = at.below(&mount.at)?;
-                let path = if rest.as_os_str().is_empty() { source.clone() } else { source.join(rest).ok()? };
+                let path = if rest.as_os_str().is_empty() {
+                    source.clone()
+                } else {
+                    source.join(rest).ok()?
+                };
                 let node = self.host.tree.node(path.as_path()).ok()??;
                 Some(node.kind == Kind::Directory)
             }
@@ -308,7 +376,10 @@ impl Checker<'_> {
 
 /// The mount that shows what lies at `at`, other than one at the very place: the deepest above it.
 fn cover<'mounts>(mounts: &'mounts [Mount], at: &SandboxPath) -> Option<&'mounts Mount> {
-    mounts.iter().filter(|mount| mount.at != *at && at.within(&mount.at)).max_by_key(|mount| mount.at.depth())
+    mounts
+        .iter()
+        .filter(|mount| mount.at != *at && at.within(&mount.at))
+        .max_by_key(|mount| mount.at.depth())
 }
 
 /// Whether a mount at `at` would lay itself on, or over, a place that the launcher builds.
@@ -321,7 +392,11 @@ fn claims(at: &SandboxPath, built: &str) -> bool {
 }
 
 fn named(asked: &HostPath, resolved: &Resolved) -> String {
-    if *asked == resolved.path { format!("`{asked}`") } else { format!("`{asked}`, which leads to `{}`,", resolved.path) }
+    if *asked == resolved.path {
+        format!("`{asked}`")
+    } else {
+        format!("`{asked}`, which leads to `{}`,", resolved.path)
+    }
 }
 
 fn absent(source: &HostPath, resolved: &Resolved) -> String {

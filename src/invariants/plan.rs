@@ -93,6 +93,16 @@ pub enum Preparation {
     },
 }
 
+impl Preparation {
+    /// What is there afterwards.
+    #[must_use]
+    pub fn path(&self) -> &HostPath {
+        match self {
+            Self::Directory(path) | Self::File { path, .. } | Self::Move { to: path, .. } => path,
+        }
+    }
+}
+
 /// Everything the sandbox will be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {

@@ -7,8 +7,10 @@ use crate::path::HostPath;
 use super::Checker;
 
 /// Directories of the system: nothing in them is a project.
-const SYSTEM: [&str; 14] =
-    ["/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/nix", "/proc", "/run", "/sbin", "/sys", "/usr", "/var/lib", "/var/run"];
+const SYSTEM: [&str; 14] = [
+    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/nix", "/proc", "/run", "/sbin", "/sys", "/usr", "/var/lib",
+    "/var/run",
+];
 
 impl Checker<'_> {
     /// INVARIANT(project-root): set here, relied on by the mount of the project, which is granted write access.

@@ -14,7 +14,7 @@ use crate::trace::{DecisionId, Effect};
 use indexmap::IndexMap;
 
 use super::Checker;
-use super::plan::{Mount, Variable, What};
+use super::plan::{Mount, Preparation, Variable, What};
 
 /// The place of the launcher's first process inside, which restores the signals and runs the command.
 pub const INIT: &str = "/run/claudebox/init";
@@ -24,12 +24,21 @@ pub const HOSTNAME: &str = "claudebox";
 
 /// What is fixed for every sandbox: the subject, the reason.
 const ISOLATION: [(&str, &str); 8] = [
-    ("user namespace", "no privilege of the caller's reaches inside; all capabilities are dropped"),
-    ("process namespace", "no process of the host is seen, and none inside outlives the sandbox"),
+    (
+        "user namespace",
+        "no privilege of the caller's reaches inside; all capabilities are dropped",
+    ),
+    (
+        "process namespace",
+        "no process of the host is seen, and none inside outlives the sandbox",
+    ),
     ("ipc namespace", "no shared memory with the host"),
     ("uts namespace", "the host's name is not shown"),
     ("cgroup namespace", "the host's control groups are not shown"),
-    ("seccomp filter", "no input can be put into the terminal, and the kernel's keyring is shut"),
+    (
+        "seccomp filter",
+        "no input can be put into the terminal, and the kernel's keyring is shut",
+    ),
     ("session keyring", "a fresh one: keys of the login session stay outside"),
     ("descriptors", "nothing above standard error is inherited"),
 ];
@@ -37,20 +46,34 @@ const ISOLATION: [(&str, &str); 8] = [
 impl Checker<'_> {
     /// INVARIANT(namespaces): decided here for every sandbox; `bwrap` turns each into its option.
     pub(super) fn isolation(&mut self) -> Vec<DecisionId> {
-        ISOLATION.iter().map(|(subject, reason)| self.host_rule(Effect::Isolation, *subject, reason, "namespaces")).collect()
+        ISOLATION
+            .iter()
+            .map(|(subject, reason)| self.host_rule(Effect::Isolation, *subject, reason, "namespaces"))
+            .collect()
     }
 
     /// INVARIANT(empty-root): the root is memory, and only what is mounted afterwards is there.
     pub(super) fn base_mounts(&mut self) {
         let home = self.host.home.same_inside();
         let runtime = self.host.runtime_directory();
-        self.built("/", What::Tmpfs(0o755), "nothing of the host is there unless it is mounted");
+        self.built(
+            "/",
+            What::Tmpfs(0o755),
+            "nothing of the host is there unless it is mounted",
+        );
         self.built("/proc", What::Proc, "the sandbox's own processes");
         self.built("/dev", What::Dev, "a minimal set of devices");
         self.built("/tmp", What::Tmpfs(0o1777), "temporary files, gone with the sandbox");
         self.built_at(home, What::Tmpfs(0o700), "an empty home at its own path");
-        self.built_at(runtime, What::Tmpfs(0o700), "an empty directory for run-time files, without the host's sockets");
-        let init = What::Bind { source: self.host.executable.clone(), writable: false };
+        self.built_at(
+            runtime,
+            What::Tmpfs(0o700),
+            "an empty directory for run-time files, without the host's sockets",
+        );
+        let init = What::Bind {
+            source: self.host.executable.clone(),
+            writable: false,
+        };
         self.built(INIT, init, "restores the signals and starts the command");
     }
 
@@ -77,6 +100,8 @@ impl Checker<'_> {
     /// The project's own state and the shared login.
     pub(super) fn state_mounts(&mut self) -> State {
         let state = state::plan(self.host);
+        self.prepared
+            .extend(state.preparations.iter().map(Preparation::path).cloned());
         for mount in &state.mounts {
             let effect = match &mount.what {
                 What::Bind { writable: true, .. } => Effect::ReadWrite,
@@ -84,13 +109,21 @@ impl Checker<'_> {
                 _ => Effect::ReadOnly,
             };
             let decision = self.host_rule(effect, mount.at.to_string(), mount.reason, "state");
-            self.mounts.push(Mount { at: mount.at.clone(), what: mount.what.clone(), decision });
+            self.mounts.push(Mount {
+                at: mount.at.clone(),
+                what: mount.what.clone(),
+                decision,
+            });
         }
         state
     }
 
     /// What runs inside, and the mounts that it needs.
-    pub(super) fn command(&mut self, request: &Request, variables: &IndexMap<EnvName, Variable>) -> (Vec<OsString>, DecisionId) {
+    pub(super) fn command(
+        &mut self,
+        request: &Request,
+        variables: &IndexMap<EnvName, Variable>,
+    ) -> (Vec<OsString>, DecisionId) {
         let mut command: Vec<OsString> = vec![INIT.into()];
         let reason = match request.program {
             Program::Claude => {
@@ -100,13 +133,19 @@ impl Checker<'_> {
                         command.extend(self.claude(&claude));
                         command.push("--dangerously-skip-permissions".into());
                     }
-                    Err(missing) => self.refuse_with(missing.diagnostic(), crate::EXIT_NOT_FOUND),
+                    Err(missing) => {
+                        let error = Diagnostic::new("claude-not-found", missing.to_string()).hint(missing.hint());
+                        self.refuse_with(error, crate::EXIT_NOT_FOUND);
+                    }
                 }
                 command.extend(request.arguments.iter().cloned());
                 "Claude Code; the sandbox is the permission layer"
             }
             Program::Shell => {
-                let shell = EnvName::new("SHELL").ok().and_then(|name| variables.get(&name)).map(|shell| shell.value.clone());
+                let shell = EnvName::new("SHELL")
+                    .ok()
+                    .and_then(|name| variables.get(&name))
+                    .map(|shell| shell.value.clone());
                 command.push(shell.unwrap_or_else(|| "/bin/sh".into()));
                 command.extend(request.arguments.iter().cloned());
                 "a shell in the sandbox"
@@ -114,7 +153,8 @@ impl Checker<'_> {
             Program::Command => {
                 if request.arguments.is_empty() {
                     self.refuse_with(
-                        Diagnostic::new("usage", "`--exec` needs a command").hint("write `claudebox --exec -- COMMAND ARGS...`"),
+                        Diagnostic::new("usage", "`--exec` needs a command")
+                            .hint("write `claudebox --exec -- COMMAND ARGS...`"),
                         crate::EXIT_USAGE,
                     );
                 }
@@ -122,7 +162,12 @@ impl Checker<'_> {
                 "the command line asked for this command"
             }
         };
-        let shown: Vec<String> = command.iter().skip(1).take(2).map(|word| crate::path::printable(word)).collect();
+        let shown: Vec<String> = command
+            .iter()
+            .skip(1)
+            .take(2)
+            .map(|word| crate::path::printable(word))
+            .collect();
         let decision = self.host_rule(Effect::Command, shown.join(" "), reason, "command");
         (command, decision)
     }
@@ -135,16 +180,26 @@ impl Checker<'_> {
                 let Ok(at) = self.host.home.same_inside().join(".local/bin/claude") else {
                     return Vec::new();
                 };
-                let what = What::Bind { source: claude.executable.clone(), writable: false };
+                let what = What::Bind {
+                    source: claude.executable.clone(),
+                    writable: false,
+                };
                 self.built_at(at.clone(), what, "Claude Code itself");
                 vec![at.as_os_str().to_os_string()]
             }
-            Install::Script { package, interpreter } => {
+            Install::Script {
+                package,
+                interpreter,
+                options,
+            } => {
                 self.show_at_own_place(package, "Claude Code's package");
                 self.show_at_own_place(interpreter, "the interpreter of Claude Code");
-                vec![interpreter.as_os_str().to_os_string(), claude.executable.as_os_str().to_os_string()]
+                let mut words = vec![interpreter.as_os_str().to_os_string()];
+                words.extend(options.iter().cloned());
+                words.push(claude.executable.as_os_str().to_os_string());
+                words
             }
-            Install::Wrapper { .. } => vec![claude.executable.as_os_str().to_os_string()],
+            Install::Store => vec![claude.executable.as_os_str().to_os_string()],
         }
     }
 
@@ -152,11 +207,20 @@ impl Checker<'_> {
     fn show_at_own_place(&mut self, path: &HostPath, reason: &str) {
         let at = path.same_inside();
         let shown = self.mounts.iter().any(|mount| match &mount.what {
-            What::Bind { source, .. } => path.within(source) && source.as_os_str().as_bytes() == mount.at.as_os_str().as_bytes(),
+            What::Bind { source, .. } => {
+                path.within(source) && source.as_os_str().as_bytes() == mount.at.as_os_str().as_bytes()
+            }
             _ => false,
         });
         if !shown {
-            self.built_at(at, What::Bind { source: path.clone(), writable: false }, reason);
+            self.built_at(
+                at,
+                What::Bind {
+                    source: path.clone(),
+                    writable: false,
+                },
+                reason,
+            );
         }
     }
 }

@@ -15,17 +15,6 @@ use crate::trace::{DecisionId, Effect};
 use super::plan::{Origin, Variable};
 use super::{Checker, Fate};
 
-/// Variables that the launcher itself sets: they describe the layout it builds, so a policy cannot say otherwise.
-const LAUNCHERS: [&str; 7] = [
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "XDG_RUNTIME_DIR",
-    "CLAUDE_CONFIG_DIR",
-    "CLAUDE_SECURESTORAGE_CONFIG_DIR",
-    "CLAUDE_CODE_SANDBOXED",
-];
-
 impl Checker<'_> {
     /// Decides the whole environment. INVARIANT(clean-environment): it starts empty, and every variable has a decision.
     pub(super) fn variables(&mut self) -> IndexMap<EnvName, Variable> {
@@ -42,7 +31,7 @@ impl Checker<'_> {
 
     fn launcher_variables(&mut self, variables: &mut IndexMap<EnvName, Variable>) {
         let home = self.host.home.as_os_str();
-        let mut below_home = |name: &str| {
+        let below_home = |name: &str| {
             let mut path = home.to_os_string();
             path.push(name);
             path
@@ -51,15 +40,35 @@ impl Checker<'_> {
             ("HOME", home.to_os_string(), "the home directory keeps its path"),
             ("USER", self.host.user.clone(), "the user's name"),
             ("LOGNAME", self.host.user.clone(), "the user's name"),
-            ("XDG_RUNTIME_DIR", self.host.runtime_directory().as_os_str().to_os_string(), "an empty directory of the sandbox's own"),
+            (
+                "XDG_RUNTIME_DIR",
+                self.host.runtime_directory().as_os_str().to_os_string(),
+                "an empty directory of the sandbox's own",
+            ),
             ("CLAUDE_CONFIG_DIR", below_home("/.claude"), "this project's own state"),
-            ("CLAUDE_SECURESTORAGE_CONFIG_DIR", below_home("/.claude-auth"), "the login that all projects share"),
-            ("CLAUDE_CODE_SANDBOXED", "1".into(), "no trust prompt: the sandbox is the permission layer"),
+            (
+                "CLAUDE_SECURESTORAGE_CONFIG_DIR",
+                below_home("/.claude-auth"),
+                "the login that all projects share",
+            ),
+            (
+                "CLAUDE_CODE_SANDBOXED",
+                "1".into(),
+                "no trust prompt: the sandbox is the permission layer",
+            ),
         ];
         for (name, value, reason) in values {
             if let Ok(name) = EnvName::new(name) {
                 let decision = self.host_rule(Effect::Set, name.to_string(), reason, "launcher-variable");
-                variables.insert(name, Variable { value, secret: false, origin: Origin::Launcher, decision });
+                variables.insert(
+                    name,
+                    Variable {
+                        value,
+                        secret: false,
+                        origin: Origin::Launcher,
+                        decision,
+                    },
+                );
             }
         }
     }
@@ -72,7 +81,8 @@ impl Checker<'_> {
         if let Some(earlier) = variables.get(&name) {
             if earlier.origin == Origin::Launcher {
                 self.violation(
-                    Diagnostic::new("reserved-variable", format!("`{name}` is set by the launcher")).hint("leave it out: it follows the sandbox's layout"),
+                    Diagnostic::new("reserved-variable", format!("`{name}` is set by the launcher"))
+                        .hint("leave it out: it follows the sandbox's layout"),
                     decision,
                 );
                 return;
@@ -80,10 +90,24 @@ impl Checker<'_> {
             self.fates.insert(earlier.decision, Fate::Overridden(decision));
         }
         let secret = leak::suspect(&name, &value).is_some();
-        variables.insert(name, Variable { value, secret, origin: Origin::Policy, decision });
+        variables.insert(
+            name,
+            Variable {
+                value,
+                secret,
+                origin: Origin::Policy,
+                decision,
+            },
+        );
     }
 
-    fn pass(&mut self, variables: &mut IndexMap<EnvName, Variable>, name: EnvName, verdict: Verdict, decision: DecisionId) {
+    fn pass(
+        &mut self,
+        variables: &mut IndexMap<EnvName, Variable>,
+        name: EnvName,
+        verdict: Verdict,
+        decision: DecisionId,
+    ) {
         if verdict == Verdict::Hide {
             return;
         }
@@ -101,11 +125,25 @@ impl Checker<'_> {
         if let (Some(why), Verdict::Pass) = (&suspicion, verdict) {
             // INVARIANT(secret-variable): a secret passes only where the policy says that it knows it to be one.
             let why = format!("{why}; only `env::pass_secret` lets it pass");
-            self.fates.insert(decision, Fate::Clamped { code: "secret-variable", why });
+            self.fates.insert(
+                decision,
+                Fate::Clamped {
+                    code: "secret-variable",
+                    why,
+                },
+            );
             return;
         }
         let secret = suspicion.is_some() || verdict == Verdict::PassSecret;
-        variables.insert(name, Variable { value, secret, origin: Origin::Host, decision });
+        variables.insert(
+            name,
+            Variable {
+                value,
+                secret,
+                origin: Origin::Host,
+                decision,
+            },
+        );
     }
 
     /// Why a variable is taken for a secret, by the floor or by the policy's own patterns.
@@ -127,7 +165,8 @@ impl Checker<'_> {
             return false;
         };
         self.violation(
-            Diagnostic::new("reserved-variable", format!("`{name}` may never enter: {why}")).hint(format!("answer `env::hide(why)` for `{name}`")),
+            Diagnostic::new("reserved-variable", format!("`{name}` may never enter: {why}"))
+                .hint(format!("answer `env::hide(why)` for `{name}`")),
             decision,
         );
         true
@@ -145,13 +184,8 @@ impl Checker<'_> {
             }
         }
         for decision in idle {
-            self.fates.insert(decision, Fate::Idle("no variable of the host has such a name".into()));
+            self.fates
+                .insert(decision, Fate::Idle("no variable of the host has such a name".into()));
         }
-    }
-
-    /// Whether the launcher sets this variable.
-    #[must_use]
-    pub(super) fn is_launchers(name: &str) -> bool {
-        LAUNCHERS.contains(&name)
     }
 }

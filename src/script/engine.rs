@@ -2,13 +2,15 @@
 //! Every limit and every switch is here, each with its reason.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage, BasicStringPackage,
     LogicPackage, MoreStringPackage, Package,
 };
 use rhai::{
-    Dynamic, Engine, EvalAltResult, FuncRegistration, Module, NativeCallContext, OptimizationLevel, Position, def_package,
+    Dynamic, Engine, EvalAltResult, FuncRegistration, Module, NativeCallContext, OptimizationLevel, Position,
+    def_package,
 };
 
 use crate::trace::{Effect, Site};
@@ -45,7 +47,7 @@ def_package! {
 
 /// Makes the engine of a layer. `below` is the layer that `base::` reaches; `layer` is this layer's own name.
 #[must_use]
-pub fn build(layer: &Rc<str>, below: Option<&Rc<Layer>>, recorder: &Shared, budget: &Rc<Budget>) -> Engine {
+pub fn build(layer: &Arc<str>, below: Option<&Rc<Layer>>, recorder: &Shared, budget: &Rc<Budget>) -> Engine {
     // INVARIANT(bounded-policy): limits on every dimension a script can grow in.
     let mut engine = Engine::new_raw();
     PolicyPackage::new().register_into_engine(&mut engine);
@@ -73,7 +75,7 @@ pub fn build(layer: &Rc<str>, below: Option<&Rc<Layer>>, recorder: &Shared, budg
     register_base(&mut engine, below, recorder);
 
     let notes = Rc::clone(recorder);
-    let noted_layer = Rc::clone(layer);
+    let noted_layer = Arc::clone(layer);
     engine.on_debug(move |text, source, position| {
         let site = site_of(&noted_layer, source, position);
         let mut recorder = notes.borrow_mut();
@@ -86,9 +88,9 @@ pub fn build(layer: &Rc<str>, below: Option<&Rc<Layer>>, recorder: &Shared, budg
 }
 
 /// The place of a call.
-fn site_of(layer: &Rc<str>, source: Option<&str>, position: Position) -> Site {
+fn site_of(layer: &Arc<str>, source: Option<&str>, position: Position) -> Site {
     Site::Script {
-        layer: Rc::clone(layer),
+        layer: Arc::clone(layer),
         file: source.unwrap_or_default().into(),
         line: position.line().unwrap_or_default(),
         column: position.position().unwrap_or_default(),
@@ -96,13 +98,16 @@ fn site_of(layer: &Rc<str>, source: Option<&str>, position: Position) -> Site {
 }
 
 /// Verbs live in modules of their own: a script can define a function `pass`, but none named `env::pass`.
-fn register_verbs(engine: &mut Engine, layer: &Rc<str>, recorder: &Shared) {
+fn register_verbs(engine: &mut Engine, layer: &Arc<str>, recorder: &Shared) {
     let mut modules: Vec<(&str, Module)> = Vec::new();
     for verb in VERBS {
-        let index = modules.iter().position(|(name, _)| *name == verb.module).unwrap_or_else(|| {
-            modules.push((verb.module, Module::new()));
-            modules.len() - 1
-        });
+        let index = modules
+            .iter()
+            .position(|(name, _)| *name == verb.module)
+            .unwrap_or_else(|| {
+                modules.push((verb.module, Module::new()));
+                modules.len() - 1
+            });
         if let Some((_, module)) = modules.get_mut(index) {
             register_verb(module, verb, layer, recorder);
         }
@@ -112,8 +117,8 @@ fn register_verbs(engine: &mut Engine, layer: &Rc<str>, recorder: &Shared) {
     }
 }
 
-fn register_verb(module: &mut Module, verb: &'static Verb, layer: &Rc<str>, recorder: &Shared) {
-    let (layer, recorder) = (Rc::clone(layer), Rc::clone(recorder));
+fn register_verb(module: &mut Module, verb: &'static Verb, layer: &Arc<str>, recorder: &Shared) {
+    let (layer, recorder) = (Arc::clone(layer), Rc::clone(recorder));
     let run = move |context: &NativeCallContext, values: &[Dynamic]| -> Result<Dynamic, Box<EvalAltResult>> {
         let site = site_of(&layer, context.call_source(), context.call_position());
         let mut recorder = recorder.borrow_mut();
@@ -127,9 +132,13 @@ fn register_verb(module: &mut Module, verb: &'static Verb, layer: &Rc<str>, reco
         1 => FuncRegistration::new(verb.name)
             .set_into_module(module, move |c: NativeCallContext, a: Dynamic| run(&c, &[a])),
         2 => FuncRegistration::new(verb.name)
-            .set_into_module(module, move |c: NativeCallContext, a: Dynamic, b: Dynamic| run(&c, &[a, b])),
-        _ => FuncRegistration::new(verb.name)
-            .set_into_module(module, move |c: NativeCallContext, a: Dynamic, b: Dynamic, d: Dynamic| run(&c, &[a, b, d])),
+            .set_into_module(module, move |c: NativeCallContext, a: Dynamic, b: Dynamic| {
+                run(&c, &[a, b])
+            }),
+        _ => FuncRegistration::new(verb.name).set_into_module(
+            module,
+            move |c: NativeCallContext, a: Dynamic, b: Dynamic, d: Dynamic| run(&c, &[a, b, d]),
+        ),
     };
 }
 
@@ -165,10 +174,14 @@ fn register_base(engine: &mut Engine, below: Option<&Rc<Layer>>, recorder: &Shar
         };
         if hook.parameters().len() == 1 {
             FuncRegistration::new(hook.name())
-                .set_into_module(&mut module, move |c: NativeCallContext, host: Dynamic| run(&c, vec![host]));
+                .set_into_module(&mut module, move |c: NativeCallContext, host: Dynamic| {
+                    run(&c, vec![host])
+                });
         } else {
-            FuncRegistration::new(hook.name())
-                .set_into_module(&mut module, move |c: NativeCallContext, host: Dynamic, name: Dynamic| run(&c, vec![host, name]));
+            FuncRegistration::new(hook.name()).set_into_module(
+                &mut module,
+                move |c: NativeCallContext, host: Dynamic, name: Dynamic| run(&c, vec![host, name]),
+            );
         }
     }
     engine.register_static_module("base", module.into());

@@ -1,7 +1,7 @@
 //! Turns what the script engine says into errors a policy's author can act on: the true file, line and column, a message
 //! in terms of our own verbs, and a hint.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use rhai::{EvalAltResult, ParseError, Position};
 
@@ -39,30 +39,48 @@ pub fn diagnose(error: &EvalAltResult, layer: &Layer, hook: Hook) -> Diagnostic 
         position = error.position();
     }
     let source = &layer.source;
-    let place = if position.is_none() { site_of_function(source, hook.name()) } else { site(source, position) };
+    let place = if position.is_none() {
+        site_of_function(source, hook.name())
+    } else {
+        site(source, position)
+    };
     let function = hook.name();
     match inner {
         EvalAltResult::ErrorFunctionNotFound(signature, _) => unknown_function(signature).at(place, ""),
         EvalAltResult::ErrorTerminated(..) => spent(hook).at(place, ""),
         EvalAltResult::ErrorTooManyOperations(_) => spent(hook).at(place, ""),
-        EvalAltResult::ErrorStackOverflow(_) => {
-            Diagnostic::new("bounded-policy", format!("the hook `{function}` calls functions too deeply"))
-                .at(place, "")
-                .hint(format!("calls may nest {} deep; look for a function that calls itself", super::engine::CALLS_MAX))
-        }
-        EvalAltResult::ErrorDataTooLarge(what, _) => {
-            Diagnostic::new("bounded-policy", format!("the hook `{function}` makes a value that is too large: {}", sentence(what)))
-                .at(place, "")
-                .hint("a policy needs only short texts and lists")
-        }
+        EvalAltResult::ErrorStackOverflow(_) => Diagnostic::new(
+            "bounded-policy",
+            format!("the hook `{function}` calls functions too deeply"),
+        )
+        .at(place, "")
+        .hint(format!(
+            "calls may nest {} deep; look for a function that calls itself",
+            super::engine::CALLS_MAX
+        )),
+        EvalAltResult::ErrorDataTooLarge(what, _) => Diagnostic::new(
+            "bounded-policy",
+            format!(
+                "the hook `{function}` makes a value that is too large: {}",
+                sentence(what)
+            ),
+        )
+        .at(place, "")
+        .hint("a policy needs only short texts and lists"),
         EvalAltResult::ErrorDotExpr(text, _) => property(text).at(place, ""),
-        EvalAltResult::ErrorRuntime(value, _) => Diagnostic::new("policy-failed", sentence(&value.to_string())).at(place, ""),
+        EvalAltResult::ErrorRuntime(value, _) => {
+            Diagnostic::new("policy-failed", sentence(&value.to_string())).at(place, "")
+        }
         other => Diagnostic::new("policy-failed", sentence(&without_position(&other.to_string()))).at(place, ""),
     }
 }
 
 fn spent(hook: Hook) -> Diagnostic {
-    Diagnostic::new("bounded-policy", format!("the hook `{}` did not come to an end", hook.name())).hint(format!(
+    Diagnostic::new(
+        "bounded-policy",
+        format!("the hook `{}` did not come to an end", hook.name()),
+    )
+    .hint(format!(
         "all scripts together may take {STEPS_MAX} steps and {} seconds; look for a loop without an end",
         DEADLINE.as_secs()
     ))
@@ -71,13 +89,27 @@ fn spent(hook: Hook) -> Diagnostic {
 fn unknown_function(signature: &str) -> Diagnostic {
     let (name, arguments) = signature.split_once(" (").unwrap_or((signature, ""));
     let name = name.trim();
-    let matching: Vec<String> = VERBS.iter().filter(|verb| verb.path() == name).map(|verb| format!("`{}`", verb.signature())).collect();
+    let matching: Vec<String> = VERBS
+        .iter()
+        .filter(|verb| verb.path() == name)
+        .map(|verb| format!("`{}`", verb.signature()))
+        .collect();
     if !matching.is_empty() {
-        let given = arguments.trim_end_matches(')').split(',').filter(|argument| !argument.trim().is_empty()).count();
-        return Diagnostic::new("policy-argument", format!("`{name}` does not take {}", count(given, "argument")))
-            .hint(format!("write {}", matching.join(" or ")));
+        let given = arguments
+            .trim_end_matches(')')
+            .split(',')
+            .filter(|argument| !argument.trim().is_empty())
+            .count();
+        return Diagnostic::new(
+            "policy-argument",
+            format!("`{name}` does not take {}", count(given, "argument")),
+        )
+        .hint(format!("write {}", matching.join(" or ")));
     }
-    let diagnostic = Diagnostic::new("policy-unknown", format!("there is no function `{name}` for these arguments"));
+    let diagnostic = Diagnostic::new(
+        "policy-unknown",
+        format!("there is no function `{name}` for these arguments"),
+    );
     let known = VERBS.iter().map(super::verbs::Verb::path);
     match nearest(name, known) {
         Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
@@ -88,7 +120,10 @@ fn unknown_function(signature: &str) -> Diagnostic {
 fn property(text: &str) -> Diagnostic {
     let name = text.split('\'').nth(1).unwrap_or_default();
     if text.contains("writable") || text.contains("setter") {
-        return Diagnostic::new("policy-failed", format!("`{name}` cannot be changed: the facts about the host are read only"));
+        return Diagnostic::new(
+            "policy-failed",
+            format!("`{name}` cannot be changed: the facts about the host are read only"),
+        );
     }
     let diagnostic = Diagnostic::new("policy-unknown", format!("there is no property `{name}`"));
     let known = FACTS.iter().map(|fact| fact.name.to_string());
@@ -96,7 +131,13 @@ fn property(text: &str) -> Diagnostic {
         Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
         None => diagnostic.hint(format!(
             "`host` has {}",
-            FACTS.iter().map(|f| f.name).chain(METHODS.iter().map(|m| m.0)).map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
+            FACTS
+                .iter()
+                .map(|f| f.name)
+                .chain(METHODS.iter().map(|m| m.0))
+                .map(|n| format!("`{n}`"))
+                .collect::<Vec<_>>()
+                .join(", ")
         )),
     }
 }
@@ -108,7 +149,10 @@ fn modules_hint(message: &str) -> Option<String> {
     modules.push("base");
     match nearest(module, modules.iter().map(ToString::to_string)) {
         Some(near) => Some(format!("did you mean `{near}`?")),
-        None => Some(format!("the modules are {}", modules.iter().map(|m| format!("`{m}`")).collect::<Vec<_>>().join(", "))),
+        None => Some(format!(
+            "the modules are {}",
+            modules.iter().map(|m| format!("`{m}`")).collect::<Vec<_>>().join(", ")
+        )),
     }
 }
 
@@ -152,13 +196,18 @@ pub fn site_of_function(source: &Source, name: &str) -> Site {
         Some((index + 1, column))
     });
     let (line, column) = found.unwrap_or((1, 1));
-    Site::Script { layer: Rc::clone(&source.layer), file: Rc::clone(&source.file), line, column }
+    Site::Script {
+        layer: Arc::clone(&source.layer),
+        file: Arc::clone(&source.file),
+        line,
+        column,
+    }
 }
 
 fn site(source: &Source, position: Position) -> Site {
     Site::Script {
-        layer: Rc::clone(&source.layer),
-        file: Rc::clone(&source.file),
+        layer: Arc::clone(&source.layer),
+        file: Arc::clone(&source.file),
         line: position.line().unwrap_or(1),
         column: position.position().unwrap_or(1),
     }
@@ -173,7 +222,11 @@ fn sentence(text: &str) -> String {
     };
     let rest = chars.as_str();
     // An abbreviation or a name in capitals keeps them.
-    if rest.starts_with(|c: char| c.is_uppercase()) { format!("{first}{rest}") } else { format!("{}{rest}", first.to_lowercase()) }
+    if rest.starts_with(|c: char| c.is_uppercase()) {
+        format!("{first}{rest}")
+    } else {
+        format!("{}{rest}", first.to_lowercase())
+    }
 }
 
 fn without_position(text: &str) -> String {

@@ -23,7 +23,10 @@ impl OsText {
         if let Some(text) = value.clone().try_cast::<Self>() {
             return Some(text.0);
         }
-        value.clone().try_cast::<ImmutableString>().map(|text| OsString::from(text.as_str()))
+        value
+            .clone()
+            .try_cast::<ImmutableString>()
+            .map(|text| OsString::from(text.as_str()))
     }
 
     fn path(path: &HostPath) -> Self {
@@ -69,21 +72,96 @@ fn optional(found: Option<&HostPath>) -> Dynamic {
 
 /// Every property of `host`.
 pub const FACTS: &[Fact] = &[
-    Fact { name: "home", kind: "path", doc: "the user's home directory", get: |h| path(&h.home) },
-    Fact { name: "user", kind: "text", doc: "the user's name", get: |h| text(&h.user) },
-    Fact { name: "uid", kind: "number", doc: "the user's id inside the sandbox", get: |h| i64::from(h.inside_uid()).into() },
-    Fact { name: "gid", kind: "number", doc: "the group's id inside the sandbox", get: |h| i64::from(h.inside_gid()).into() },
-    Fact { name: "project", kind: "path", doc: "the project's root: the repository's top, or the working directory", get: |h| path(&h.project) },
-    Fact { name: "directory", kind: "path", doc: "the working directory", get: |h| path(&h.directory) },
-    Fact { name: "git_dirs", kind: "array of paths", doc: "git directories of the project that lie outside it (a worktree's)", get: |h| h.outside_git_dirs().iter().map(path).collect::<Array>().into() },
-    Fact { name: "platform", kind: "text", doc: "`nix` where tools come from the Nix store, else `usr`", get: |h| h.platform.word().into() },
-    Fact { name: "tools", kind: "array of paths", doc: "directories of the pinned tools, on a Nix host", get: |h| h.platform.tools().iter().map(path).collect::<Array>().into() },
-    Fact { name: "nix_daemon", kind: "truth value", doc: "whether the Nix daemon's socket may be shown", get: |h| h.nix_daemon.usable().into() },
-    Fact { name: "time_zone", kind: "text", doc: "the time zone's name, such as `Europe/Berlin`", get: |h| h.time_zone.clone().into() },
-    Fact { name: "locale_works", kind: "truth value", doc: "whether the locales that the host's variables name are installed", get: |h| h.locale_works.into() },
-    Fact { name: "ca_bundle", kind: "path or ()", doc: "the file of trusted certificates", get: |h| optional(h.ca_bundle.as_ref()) },
-    Fact { name: "ca_extra", kind: "path or ()", doc: "the file that `NODE_EXTRA_CA_CERTS` names, if it exists", get: |h| optional(h.ca_extra.as_ref()) },
-    Fact { name: "gitconfig", kind: "text", doc: "a generated git configuration: name, email, trust in the project, no credential helper", get: |h| Dynamic::from(OsText(OsString::from_vec(h.gitconfig.clone()))) },
+    Fact {
+        name: "home",
+        kind: "path",
+        doc: "the user's home directory",
+        get: |h| path(&h.home),
+    },
+    Fact {
+        name: "user",
+        kind: "text",
+        doc: "the user's name",
+        get: |h| text(&h.user),
+    },
+    Fact {
+        name: "uid",
+        kind: "number",
+        doc: "the user's id inside the sandbox",
+        get: |h| i64::from(h.inside_uid()).into(),
+    },
+    Fact {
+        name: "gid",
+        kind: "number",
+        doc: "the group's id inside the sandbox",
+        get: |h| i64::from(h.inside_gid()).into(),
+    },
+    Fact {
+        name: "project",
+        kind: "path",
+        doc: "the project's root: the repository's top, or the working directory",
+        get: |h| path(&h.project),
+    },
+    Fact {
+        name: "directory",
+        kind: "path",
+        doc: "the working directory",
+        get: |h| path(&h.directory),
+    },
+    Fact {
+        name: "git_dirs",
+        kind: "array of paths",
+        doc: "git directories of the project that lie outside it (a worktree's)",
+        get: |h| h.outside_git_dirs().iter().map(path).collect::<Array>().into(),
+    },
+    Fact {
+        name: "platform",
+        kind: "text",
+        doc: "`nix` where tools come from the Nix store, else `usr`",
+        get: |h| h.platform.word().into(),
+    },
+    Fact {
+        name: "tools",
+        kind: "array of paths",
+        doc: "directories of the pinned tools, on a Nix host",
+        get: |h| h.platform.tools().iter().map(path).collect::<Array>().into(),
+    },
+    Fact {
+        name: "nix_daemon",
+        kind: "truth value",
+        doc: "whether the Nix daemon's socket may be shown",
+        get: |h| h.nix_daemon.usable().into(),
+    },
+    Fact {
+        name: "time_zone",
+        kind: "text",
+        doc: "the time zone's name, such as `Europe/Berlin`",
+        get: |h| h.time_zone.clone().into(),
+    },
+    Fact {
+        name: "locale_works",
+        kind: "truth value",
+        doc: "whether the locales that the host's variables name are installed",
+        get: |h| h.locale_works.into(),
+    },
+    Fact {
+        name: "ca_bundle",
+        kind: "path or ()",
+        doc: "the file of trusted certificates",
+        get: |h| optional(h.ca_bundle.as_ref()),
+    },
+    Fact {
+        name: "ca_extra",
+        kind: "path or ()",
+        doc: "the file that `NODE_EXTRA_CA_CERTS` names, if it exists",
+        get: |h| optional(h.ca_extra.as_ref()),
+    },
+    Fact {
+        name: "gitconfig",
+        kind: "text",
+        doc: "a generated git configuration: name, email, trust in the project, no credential helper",
+        get: |h| Dynamic::from(OsText(OsString::from_vec(h.gitconfig.clone()))),
+    },
 ];
 
 /// Registers the host and its texts in an engine.
@@ -97,33 +175,58 @@ pub fn register(engine: &mut Engine) {
     engine.register_fn("has_variable", |facts: &mut Facts, name: &str| {
         crate::path::EnvName::new(name).is_ok_and(|name| facts.0.variables.contains_key(&name))
     });
-    engine.register_fn("kind", |facts: &mut Facts, path: Dynamic| -> Result<Dynamic, Box<EvalAltResult>> {
-        let path = host_path(&facts.0, &path)?;
-        let node = facts.0.tree.node(path.as_path()).map_err(|error| failed(error.to_string()))?;
-        Ok(match node.map(|node| node.kind) {
-            None => "absent",
-            Some(Kind::Directory) => "directory",
-            Some(Kind::File) => "file",
-            Some(Kind::Link(_)) => "link",
-            Some(Kind::Socket | Kind::Special) => "special",
-        }
-        .into())
+    engine.register_fn(
+        "kind",
+        |facts: &mut Facts, path: Dynamic| -> Result<Dynamic, Box<EvalAltResult>> {
+            let path = host_path(&facts.0, &path)?;
+            let node = facts
+                .0
+                .tree
+                .node(path.as_path())
+                .map_err(|error| failed(error.to_string()))?;
+            Ok(match node.map(|node| node.kind) {
+                None => "absent",
+                Some(Kind::Directory) => "directory",
+                Some(Kind::File) => "file",
+                Some(Kind::Link(_)) => "link",
+                Some(Kind::Socket | Kind::Special) => "special",
+            }
+            .into())
+        },
+    );
+    engine.register_fn(
+        "link_target",
+        |facts: &mut Facts, path: Dynamic| -> Result<Dynamic, Box<EvalAltResult>> {
+            let path = host_path(&facts.0, &path)?;
+            let node = facts
+                .0
+                .tree
+                .node(path.as_path())
+                .map_err(|error| failed(error.to_string()))?;
+            Ok(match node.map(|node| node.kind) {
+                Some(Kind::Link(target)) => text(target.as_os_str()),
+                _ => Dynamic::UNIT,
+            })
+        },
+    );
+    engine.register_fn(
+        "list",
+        |facts: &mut Facts, path: Dynamic| -> Result<Array, Box<EvalAltResult>> {
+            let path = host_path(&facts.0, &path)?;
+            let names = facts
+                .0
+                .tree
+                .list(path.as_path())
+                .map_err(|error| failed(error.to_string()))?;
+            Ok(names.iter().map(|name| text(name)).collect())
+        },
+    );
+    engine.register_fn("+", |left: OsText, right: &str| {
+        OsText::joined(&left.0, OsStr::new(right))
     });
-    engine.register_fn("link_target", |facts: &mut Facts, path: Dynamic| -> Result<Dynamic, Box<EvalAltResult>> {
-        let path = host_path(&facts.0, &path)?;
-        let node = facts.0.tree.node(path.as_path()).map_err(|error| failed(error.to_string()))?;
-        Ok(match node.map(|node| node.kind) {
-            Some(Kind::Link(target)) => text(target.as_os_str()),
-            _ => Dynamic::UNIT,
-        })
+    engine.register_fn("+", |left: &str, right: OsText| {
+        OsText::joined(OsStr::new(left), &right.0)
     });
-    engine.register_fn("list", |facts: &mut Facts, path: Dynamic| -> Result<Array, Box<EvalAltResult>> {
-        let path = host_path(&facts.0, &path)?;
-        let names = facts.0.tree.list(path.as_path()).map_err(|error| failed(error.to_string()))?;
-        Ok(names.iter().map(|name| text(name)).collect())
-    });
-    engine.register_fn("+", |left: OsText, right: &str| OsText::joined(&left.0, OsStr::new(right)));
-    engine.register_fn("+", |left: &str, right: OsText| OsText::joined(OsStr::new(left), &right.0));
     engine.register_fn("+", |left: OsText, right: OsText| OsText::joined(&left.0, &right.0));
     engine.register_fn("==", |left: OsText, right: &str| left.0 == right);
     engine.register_fn("==", |left: OsText, right: OsText| left == right);
@@ -136,8 +239,14 @@ pub fn register(engine: &mut Engine) {
 /// The functions of `host`, for the book: name, what it answers.
 pub const METHODS: &[(&str, &str)] = &[
     ("has_variable(name)", "whether the host has a variable of that name"),
-    ("kind(path)", "`absent`, `file`, `directory`, `link` or `special`, without following a link"),
-    ("link_target(path)", "where a symbolic link points, as written; `()` if it is none"),
+    (
+        "kind(path)",
+        "`absent`, `file`, `directory`, `link` or `special`, without following a link",
+    ),
+    (
+        "link_target(path)",
+        "where a symbolic link points, as written; `()` if it is none",
+    ),
     ("list(path)", "the names in a directory, sorted; empty if there is none"),
 ];
 

@@ -17,7 +17,13 @@ pub enum Hook {
 
 impl Hook {
     /// All hooks, in the order in which they are called.
-    pub const ALL: [Self; 5] = [Self::Secrets, Self::Variable, Self::Environment, Self::Mounts, Self::Network];
+    pub const ALL: [Self; 5] = [
+        Self::Secrets,
+        Self::Variable,
+        Self::Environment,
+        Self::Mounts,
+        Self::Network,
+    ];
 
     /// The function's name in a script.
     #[must_use]

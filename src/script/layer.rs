@@ -1,6 +1,7 @@
 //! One policy script: its name, its compiled text, and the hooks it defines. Loading runs nothing that decides.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, Scope};
 
@@ -16,11 +17,11 @@ use super::recorder::{Budget, Shared};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// The layer: `bundled`, `user`, …
-    pub layer: Rc<str>,
+    pub layer: Arc<str>,
     /// The file, as messages show it.
-    pub file: Rc<str>,
+    pub file: Arc<str>,
     /// The text, without a byte order mark.
-    pub text: Rc<str>,
+    pub text: Arc<str>,
 }
 
 /// A loaded policy script, on top of the layers below it.
@@ -39,13 +40,26 @@ impl Layer {
     ///
     /// # Errors
     /// The text is hostile, has a syntax error, or defines a hook with the wrong parameters.
-    pub fn load(source: Source, below: Option<Rc<Self>>, recorder: &Shared, budget: &Rc<Budget>) -> Result<Self, Diagnostic> {
+    pub fn load(
+        source: Source,
+        below: Option<Rc<Self>>,
+        recorder: &Shared,
+        budget: &Rc<Budget>,
+    ) -> Result<Self, Diagnostic> {
         refuse_hidden_text(&source)?;
         let engine = engine::build(&source.layer, below.as_ref(), recorder, budget);
-        let mut ast = engine.compile(without_shebang(&source.text)).map_err(|error| error::syntax(&error, &source))?;
+        let mut ast = engine
+            .compile(without_shebang(&source.text))
+            .map_err(|error| error::syntax(&error, &source))?;
         ast.set_source(source.file.to_string());
         let hooks = hooks_of(&ast, &source)?;
-        Ok(Self { source, below, engine, ast, hooks })
+        Ok(Self {
+            source,
+            below,
+            engine,
+            ast,
+            hooks,
+        })
     }
 
     /// Whether this script itself defines the hook.
@@ -73,7 +87,8 @@ impl Layer {
     /// Whatever the script ran into. The recorder's first refusal is to be looked at whatever this returns.
     pub fn call(&self, hook: Hook, arguments: Vec<Dynamic>) -> Result<Dynamic, Box<EvalAltResult>> {
         let options = CallFnOptions::new();
-        self.engine.call_fn_with_options(options, &mut Scope::new(), &self.ast, hook.name(), arguments)
+        self.engine
+            .call_fn_with_options(options, &mut Scope::new(), &self.ast, hook.name(), arguments)
     }
 }
 
@@ -88,14 +103,17 @@ fn refuse_hidden_text(source: &Source) -> Result<(), Diagnostic> {
                 _ => continue,
             };
             let site = Site::Script {
-                layer: Rc::clone(&source.layer),
-                file: Rc::clone(&source.file),
+                layer: Arc::clone(&source.layer),
+                file: Arc::clone(&source.file),
                 line: index + 1,
                 column: column + 1,
             };
-            return Err(Diagnostic::new("policy-text", format!("the policy contains {what} (U+{:04X})", u32::from(c)))
-                .at(site, "")
-                .hint("remove it; in a string, write `\\u` and its number instead"));
+            return Err(Diagnostic::new(
+                "policy-text",
+                format!("the policy contains {what} (U+{:04X})", u32::from(c)),
+            )
+            .at(site, "")
+            .hint("remove it; in a string, write `\\u` and its number instead"));
         }
     }
     Ok(())
@@ -103,7 +121,11 @@ fn refuse_hidden_text(source: &Source) -> Result<(), Diagnostic> {
 
 /// A first line `#!...` is for a person's editor; the engine knows no such line. The line breaks stay, so the lines count right.
 fn without_shebang(text: &str) -> &str {
-    if text.starts_with("#!") { text.find('\n').and_then(|end| text.get(end..)).unwrap_or("") } else { text }
+    if text.starts_with("#!") {
+        text.find('\n').and_then(|end| text.get(end..)).unwrap_or("")
+    } else {
+        text
+    }
 }
 
 fn hooks_of(ast: &AST, source: &Source) -> Result<Vec<Hook>, Diagnostic> {
@@ -115,9 +137,11 @@ fn hooks_of(ast: &AST, source: &Source) -> Result<Vec<Hook>, Diagnostic> {
         if function.params.len() != hook.parameters().len() {
             let signature = format!("fn {}({})", hook.name(), hook.parameters().join(", "));
             let given = format!("fn {}({})", hook.name(), function.params.join(", "));
-            return Err(Diagnostic::new("policy-hook", format!("the hook is `{signature}`, not `{given}`"))
-                .at(error::site_of_function(source, hook.name()), "")
-                .hint(format!("write `{signature}`")));
+            return Err(
+                Diagnostic::new("policy-hook", format!("the hook is `{signature}`, not `{given}`"))
+                    .at(error::site_of_function(source, hook.name()), "")
+                    .hint(format!("write `{signature}`")),
+            );
         }
         hooks.push(hook);
     }

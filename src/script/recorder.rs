@@ -45,12 +45,21 @@ impl Recorder {
     ///
     /// # Errors
     /// When the policy has taken [`DECISIONS_MAX`] decisions.
-    pub fn decide(&mut self, effect: Effect, subject: String, reason: &str, site: Site) -> Result<DecisionId, Diagnostic> {
+    pub fn decide(
+        &mut self,
+        effect: Effect,
+        subject: String,
+        reason: &str,
+        site: Site,
+    ) -> Result<DecisionId, Diagnostic> {
         // INVARIANT(bounded-policy): the trace cannot grow without bound.
         if self.trace.len() >= DECISIONS_MAX {
-            return Err(Diagnostic::new("bounded-policy", format!("the policy takes more than {DECISIONS_MAX} decisions"))
-                .at(site, "")
-                .hint("one decision a mount or variable is enough; look for a loop"));
+            return Err(Diagnostic::new(
+                "bounded-policy",
+                format!("the policy takes more than {DECISIONS_MAX} decisions"),
+            )
+            .at(site, "")
+            .hint("one decision a mount or variable is enough; look for a loop"));
         }
         Ok(self.trace.record(effect, subject, reason, site))
     }
@@ -68,7 +77,11 @@ impl Budget {
     /// A fresh budget, whose clock starts now.
     #[must_use]
     pub fn new() -> Self {
-        Self { steps: Cell::new(0), end: Instant::now() + DEADLINE, limit: STEPS_MAX }
+        Self {
+            steps: Cell::new(0),
+            end: Instant::now() + DEADLINE,
+            limit: STEPS_MAX,
+        }
     }
 
     /// Counts one step. False when the budget is spent.
@@ -77,7 +90,7 @@ impl Budget {
     pub fn spend(&self) -> bool {
         let steps = self.steps.get().saturating_add(1);
         self.steps.set(steps);
-        steps <= self.limit && (steps % 1024 != 0 || Instant::now() < self.end)
+        steps <= self.limit && (!steps.is_multiple_of(1024) || Instant::now() < self.end)
     }
 
     /// Whether the budget is spent.

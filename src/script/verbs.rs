@@ -76,15 +76,42 @@ pub struct Ruling {
     pub site: Site,
 }
 
-const PATH: Parameter = Parameter { name: "path", takes: Takes::Path };
-const AT: Parameter = Parameter { name: "at", takes: Takes::Path };
-const WHY: Parameter = Parameter { name: "why", takes: Takes::Reason };
-const NAME: Parameter = Parameter { name: "name", takes: Takes::Text };
-const VALUE: Parameter = Parameter { name: "value", takes: Takes::Text };
-const PATTERN: Parameter = Parameter { name: "pattern", takes: Takes::Text };
-const GLOB: Parameter = Parameter { name: "glob", takes: Takes::Text };
-const TARGET: Parameter = Parameter { name: "target", takes: Takes::Text };
-const CONTENT: Parameter = Parameter { name: "content", takes: Takes::Text };
+const PATH: Parameter = Parameter {
+    name: "path",
+    takes: Takes::Path,
+};
+const AT: Parameter = Parameter {
+    name: "at",
+    takes: Takes::Path,
+};
+const WHY: Parameter = Parameter {
+    name: "why",
+    takes: Takes::Reason,
+};
+const NAME: Parameter = Parameter {
+    name: "name",
+    takes: Takes::Text,
+};
+const VALUE: Parameter = Parameter {
+    name: "value",
+    takes: Takes::Text,
+};
+const PATTERN: Parameter = Parameter {
+    name: "pattern",
+    takes: Takes::Text,
+};
+const GLOB: Parameter = Parameter {
+    name: "glob",
+    takes: Takes::Text,
+};
+const TARGET: Parameter = Parameter {
+    name: "target",
+    takes: Takes::Text,
+};
+const CONTENT: Parameter = Parameter {
+    name: "content",
+    takes: Takes::Text,
+};
 
 macro_rules! verbs {
     ($($module:literal $name:literal ($($parameter:expr),*) in $hook:ident : $doc:literal => $act:expr;)*) => {
@@ -154,21 +181,44 @@ pub struct Arguments<'call> {
 ///
 /// # Errors
 /// The arguments do not fit, the hook is another one, or the request is malformed.
-pub fn call(verb: &'static Verb, recorder: &mut Recorder, values: &[Dynamic], site: Site) -> Result<Dynamic, Diagnostic> {
+pub fn call(
+    verb: &'static Verb,
+    recorder: &mut Recorder,
+    values: &[Dynamic],
+    site: Site,
+) -> Result<Dynamic, Diagnostic> {
     match recorder.hook {
         None => {
-            return Err(Diagnostic::new("policy-hook", format!("`{}` decides nothing outside a hook", verb.path()))
-                .at(site, "")
-                .hint(format!("call it in `fn {}({})`", verb.hook.name(), verb.hook.parameters().join(", "))));
+            return Err(Diagnostic::new(
+                "policy-hook",
+                format!("`{}` decides nothing outside a hook", verb.path()),
+            )
+            .at(site, "")
+            .hint(format!(
+                "call it in `fn {}({})`",
+                verb.hook.name(),
+                verb.hook.parameters().join(", ")
+            )));
         }
         Some(hook) if hook != verb.hook => {
-            return Err(Diagnostic::new("policy-hook", format!("`{}` does not belong in the hook `{}`", verb.path(), hook.name()))
-                .at(site, "")
-                .hint(format!("call it in `fn {}({})`", verb.hook.name(), verb.hook.parameters().join(", "))));
+            return Err(Diagnostic::new(
+                "policy-hook",
+                format!("`{}` does not belong in the hook `{}`", verb.path(), hook.name()),
+            )
+            .at(site, "")
+            .hint(format!(
+                "call it in `fn {}({})`",
+                verb.hook.name(),
+                verb.hook.parameters().join(", ")
+            )));
         }
         Some(_) => {}
     }
-    let arguments = Arguments { verb, values, site: &site };
+    let arguments = Arguments {
+        verb,
+        values,
+        site: &site,
+    };
     arguments.check()?;
     (verb.act)(recorder, &arguments, site.clone())
 }
@@ -223,7 +273,11 @@ impl Arguments<'_> {
     }
 
     fn reason(&self) -> String {
-        self.values.last().and_then(OsText::of).map(|reason| printable(&reason)).unwrap_or_default()
+        self.values
+            .last()
+            .and_then(OsText::of)
+            .map(|reason| printable(&reason))
+            .unwrap_or_default()
     }
 
     fn expanded(&self, recorder: &Recorder, index: usize) -> Result<std::path::PathBuf, Diagnostic> {
@@ -266,7 +320,11 @@ fn kind_of(value: &Dynamic) -> &'static str {
 }
 
 fn rule(verdict: Verdict, arguments: &Arguments, site: Site) -> Result<Dynamic, Diagnostic> {
-    Ok(Dynamic::from(Ruling { verdict, reason: arguments.reason(), site }))
+    Ok(Dynamic::from(Ruling {
+        verdict,
+        reason: arguments.reason(),
+        site,
+    }))
 }
 
 fn set(recorder: &mut Recorder, arguments: &Arguments, site: Site) -> Result<Dynamic, Diagnostic> {
@@ -301,11 +359,21 @@ fn mount(
     at: SandboxPath,
 ) -> Result<Dynamic, Diagnostic> {
     let decision = recorder.decide(effect, at.to_string(), &arguments.reason(), site)?;
-    recorder.draft.mounts.push(Mount { request, at, decision, required: false });
+    recorder.draft.mounts.push(Mount {
+        request,
+        at,
+        decision,
+        required: false,
+    });
     Ok(Dynamic::UNIT)
 }
 
-fn network(recorder: &mut Recorder, arguments: &Arguments, site: Site, network: Network) -> Result<Dynamic, Diagnostic> {
+fn network(
+    recorder: &mut Recorder,
+    arguments: &Arguments,
+    site: Site,
+    network: Network,
+) -> Result<Dynamic, Diagnostic> {
     let decision = recorder.decide(Effect::Network, network.word().to_string(), &arguments.reason(), site)?;
     recorder.draft.network = Some((network, decision));
     Ok(Dynamic::UNIT)
