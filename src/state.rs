@@ -249,8 +249,8 @@ mod tests {
     #[test]
     fn names_that_claude_code_mixes_up_are_apart() {
         let name = |path: &str| instance_name(&HostPath::new(path).unwrap());
-        assert_eq!(name("/x/a-b"), "a-b-68ef2f9ba33cbbb1");
-        assert_eq!(name("/x/a/b"), "b-4ae7e1cc3c25ba52");
-        assert_eq!(name("/x/Ä b"), "___b-cbd77bbbdd85a4a6");
+        assert_eq!(name("/x/a-b"), "a-b-d908db1f1c897c96");
+        assert_eq!(name("/x/a/b"), "b-08fab95f8e1bcae8");
+        assert_eq!(name("/x/Ä b"), "___b-515dc33f6ee745ac");
     }
 }
