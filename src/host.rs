@@ -1,11 +1,12 @@
 //! The facts about the host, gathered once: the only reader of the environment, the file system and ids.
 //! Everything after it is a function of the values it holds. Decides nothing.
 
-pub mod bubblewrap;
 pub mod claude;
 pub mod git;
 mod locale;
+pub mod network;
 pub mod nix;
+pub mod program;
 mod sockets;
 pub mod terminal;
 pub mod tree;
@@ -17,6 +18,7 @@ use std::rc::Rc;
 use indexmap::IndexMap;
 
 use crate::diagnostic::{Diagnostic, Refusal};
+use crate::net::resolver::Resolver;
 use crate::path::{EnvName, HostPath, SandboxPath, printable};
 use crate::request::Request;
 use crate::script::engine::SOURCE_MAX;
@@ -24,6 +26,7 @@ use crate::script::layer::Source;
 use crate::sys;
 
 use claude::{Claude, NotFound, Search};
+use network::Network;
 use nix::{Daemon, Platform};
 use terminal::Terminal;
 use tree::Tree;
@@ -82,6 +85,8 @@ pub struct Host {
     pub claude: Result<Claude, NotFound>,
     /// Bubblewrap.
     pub bwrap: Result<HostPath, Diagnostic>,
+    /// The host's network.
+    pub network: Network,
     /// Unix sockets that are bound right now.
     pub sockets: Vec<HostPath>,
     /// claudebox's own directories.
@@ -132,6 +137,12 @@ impl Host {
             home: &home,
             uid,
         };
+        let programs = program::Search {
+            tree: &tree,
+            path: search.path,
+            uid,
+            project: &project,
+        };
         let identity = git::identity::identity(&tree, &home, &config);
         let mut safe = vec![&project];
         safe.extend(
@@ -152,7 +163,8 @@ impl Host {
             ca_extra: certificates(&tree, &[value("NODE_EXTRA_CA_CERTS")], &[]),
             gitconfig: git::identity::gitconfig(&identity, &safe),
             claude: claude::find(&tree, &search),
-            bwrap: bubblewrap::find(&tree, search.path, uid, &project),
+            bwrap: programs.find(&program::BUBBLEWRAP),
+            network: Network::look(&programs),
             sockets: sockets::bound(),
             places: Places {
                 config: joined(&config, "claudebox")?,
@@ -308,6 +320,7 @@ impl Host {
     pub fn guarded_programs(&self) -> Vec<(HostPath, &'static str)> {
         let mut programs = vec![(self.executable.clone(), "claudebox itself")];
         programs.extend(self.bwrap.iter().map(|bwrap| (bwrap.clone(), "bubblewrap")));
+        programs.extend(self.network.slirp.iter().map(|slirp| (slirp.clone(), "slirp4netns")));
         programs.extend(
             self.claude
                 .iter()
@@ -465,6 +478,12 @@ pub fn described(tree: Tree) -> Rc<Host> {
         gitconfig: Vec::new(),
         claude: Err(NotFound::Nowhere),
         bwrap: Ok(path("/usr/bin/bwrap")),
+        network: Network {
+            own: Ok(Vec::new()),
+            resolver: Resolver::parse(b"nameserver 192.168.1.1\nsearch lan\n"),
+            slirp: Ok(path("/usr/bin/slirp4netns")),
+            tun: Ok(()),
+        },
         sockets: Vec::new(),
         places: Places {
             config: path("/home/u/.config/claudebox"),

@@ -3,6 +3,7 @@
 
 mod masks;
 mod mounts;
+mod network;
 pub mod plan;
 mod project;
 pub mod structure;
@@ -12,7 +13,7 @@ use indexmap::IndexMap;
 
 use crate::awareness;
 use crate::diagnostic::{Diagnostic, Refusal, Sources};
-use crate::draft::{Draft, Network, Secret};
+use crate::draft::{Draft, Secret};
 use crate::floor;
 use crate::host::Host;
 use crate::path::{HostPath, SandboxPath};
@@ -183,6 +184,7 @@ impl Checker<'_> {
         self.base_mounts();
         self.policy_mounts();
         let state = self.state_mounts();
+        let network = self.network();
         self.idle_name_rules();
         let variables = self.variables();
         let (command, command_decision) = self.command(request, &variables);
@@ -191,14 +193,14 @@ impl Checker<'_> {
         self.project_masks();
         self.mount_points();
         self.grant_masks();
-        let (network, network_decision) = self.network();
         self.working_directory();
-        self.tell_claude(network);
+        self.tell_claude(&network);
         Parts {
             variables,
             mounts: std::mem::take(&mut self.mounts),
-            network,
-            network_decision,
+            network: network.kind,
+            network_decision: network.decision,
+            internet: network.internet,
             uid: self.host.inside_uid(),
             gid: self.host.inside_gid(),
             root: self.host.uid == 0,
@@ -293,25 +295,6 @@ impl Checker<'_> {
         self.sockets.retain(|(path, _)| !self.host.nix_daemon.allows(path));
     }
 
-    /// INVARIANT(network): without a decision there is no network.
-    fn network(&mut self) -> (Network, DecisionId) {
-        match self.draft.network {
-            Some((Network::Internet, decision)) => {
-                self.violation(
-                    Diagnostic::new("network", "a network with the internet alone is not built yet")
-                        .hint("choose `--net none`, or `--net host`, which is not isolated"),
-                    decision,
-                );
-                (Network::Internet, decision)
-            }
-            Some((network, decision)) => (network, decision),
-            None => (
-                Network::None,
-                self.host_rule(Effect::Network, "none", "no policy decided on a network", "network"),
-            ),
-        }
-    }
-
     /// The working directory must be there, or the command would start somewhere else.
     fn working_directory(&mut self) {
         let directory = self.host.directory.same_inside();
@@ -333,9 +316,15 @@ impl Checker<'_> {
     }
 
     /// What is true of this launch, for Claude Code to read and not to change.
-    fn tell_claude(&mut self, network: Network) {
+    fn tell_claude(&mut self, network: &network::Chosen) {
         if let Ok(at) = SandboxPath::new(awareness::PLACE) {
-            let text = awareness::text(self.host, &self.mounts, network, self.trace);
+            let text = awareness::text(
+                self.host,
+                &self.mounts,
+                network.kind,
+                network.internet.as_ref(),
+                self.trace,
+            );
             let decision = self.host_rule(Effect::Text, at.to_string(), "what is true of this launch", "awareness");
             self.mounts.push(Mount {
                 at,

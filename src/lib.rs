@@ -17,6 +17,7 @@ pub mod path;
 pub mod script;
 
 pub mod draft;
+pub mod net;
 pub mod trace;
 
 pub mod floor;
@@ -28,6 +29,7 @@ pub mod audit;
 pub mod awareness;
 
 pub mod bwrap;
+pub mod companion;
 pub mod dry_run;
 pub mod init;
 pub mod launch;
@@ -72,10 +74,11 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     let plan = decided.verdict.outcome.as_ref().map_err(Clone::clone)?;
     let invocation = bwrap::invocation(plan);
     if cli.dry_run {
-        output::result_bytes(&dry_run::script(host.bwrap_name(), plan, &invocation));
+        output::result_bytes(&dry_run::script(&host, plan, &invocation));
         return Ok(0);
     }
     let bwrap = host.bwrap.as_ref().map_err(|missing| Refusal::one(missing.clone()))?;
+    let network = launch::network::needs(plan, &host).map_err(Refusal::one)?;
     if !cli.quiet {
         let style = Style::of(cli.color, &host.terminal);
         output::error(&audit::text(plan, &decided.verdict, &decided.trace, style));
@@ -84,7 +87,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
         prompt::confirm(&host)?;
     }
     prepare::all(plan, host.uid, &host.places.state).map_err(Refusal::one)?;
-    Err(Refusal::one(launch::exec(bwrap, &invocation)).into())
+    Err(Refusal::one(launch::exec(bwrap, network.as_ref(), &invocation)).into())
 }
 
 /// Everything that was decided about one launch, whether it may start or not. Every mode of the program prints or starts this.
