@@ -18,4 +18,5 @@
 )]
 
 mod canary;
+mod claude_code;
 mod support;

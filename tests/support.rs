@@ -22,7 +22,6 @@ macro_rules! as_both {
                 use super::*;
 
                 $(#[doc = $doc])*
-                #[track_caller]
                 fn check($user: User) $body
 
                 #[test]

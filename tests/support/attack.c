@@ -138,7 +138,7 @@ static int plant(char **args) {
   if (dup2(file, 7) < 0 || dup2(directory, 8) < 0) return perror("dup2"), 1;
   if (file != 7) close(file);
   if (directory != 8) close(directory);
-  execv(args[4], args + 4);
+  execvp(args[4], args + 4);
   return perror(args[4]), 1;
 }
 

@@ -98,8 +98,8 @@ const SYSTEM: &[(&str, &str)] = &[
     ("shared_memory", "/dev/shm/claudebox-test-[TOKEN]/secret"),
 ];
 
-/// Places that only root can enter, so only root's sandbox could leak them.
-const ROOT_ONLY: &[&str] = &["ssl_private"];
+/// Places that only root can look into from a naive sandbox: a directory of root's, and a process outside the user namespace.
+const ROOT_ONLY: &[&str] = &["ssl_private", "other_environ"];
 
 /// Variables of the environment, with the text around the canary.
 const VARIABLES: &[(&str, &str, &str)] = &[
