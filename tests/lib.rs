@@ -19,4 +19,6 @@
 
 mod canary;
 mod claude_code;
+mod launch;
 mod support;
+mod terminal;

@@ -8,7 +8,7 @@ pub mod test;
 pub mod tls;
 pub mod user;
 
-pub use test::{Test, quote};
+pub use test::Test;
 pub use user::User;
 
 /// Where a test's programs are found: the system's directories and nothing of the machine that runs the suite.

@@ -14,7 +14,7 @@
 //! Tokens rotate as a strict server's do: each refresh token works once, and using an old one again is refused and remembered.
 //! `CONNECT` is answered too, for Claude Code renews its login only over TLS and only at the real name: see [`super::tls`].
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -244,6 +244,8 @@ fn renew(state: &State, request: &Request, writer: &mut impl Write) -> io::Resul
             Some(tokens.current)
         }
     };
+    // Clients that start at one moment must really meet here.
+    std::thread::sleep(Duration::from_secs(1));
     match number {
         None => reply(
             writer,

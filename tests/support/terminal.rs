@@ -49,6 +49,11 @@ impl Terminal {
         self.key("Enter");
     }
 
+    /// Types a command whose exit code is wanted. Its own last line may lack an end, so the code starts a new one.
+    pub fn line_with_code(&self, command: &str) {
+        self.line(&format!("{command}; printf '\\nrc=%s\\n' $?"));
+    }
+
     /// Types the text as it is.
     pub fn text(&self, text: &str) {
         self.tmux(&["send-keys", "-l", text]);
@@ -92,7 +97,7 @@ impl Terminal {
         self.wait(&format!("`{text}`"), |screen| screen.contains(text))
     }
 
-    /// Waits until the line `rc=N` stands alone on a line of the screen and returns N. The command line must end in `; echo rc=$?`.
+    /// Waits for the exit code of the last [`Self::line_with_code`].
     #[track_caller]
     pub fn exit_code(&self) -> i32 {
         let code = |screen: &str| {

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::user::{User, each, programs};
@@ -15,9 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A home, a project in it, and one run of the program there. In every text `[HOME]`, `[PROJECT]`, `[BASE]` and `[BIN]` stand for the real paths.
 #[must_use = "a test that is not run proves nothing"]
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Test {
-    base: tempfile::TempDir,
+    base: Arc<tempfile::TempDir>,
     user: User,
     variables: BTreeMap<OsString, OsString>,
     before: Vec<String>,
@@ -51,7 +52,7 @@ impl Test {
             .expect("a directory in /tmp");
         std::fs::set_permissions(base.path(), PermissionsExt::from_mode(0o755)).expect("our own directory");
         let test = Self {
-            base,
+            base: Arc::new(base),
             user: User::Ordinary,
             variables: BTreeMap::new(),
             before: Vec::new(),
@@ -127,8 +128,13 @@ impl Test {
     }
 
     /// The arguments.
-    pub fn args<const N: usize>(mut self, args: [&str; N]) -> Self {
-        self.args = args.iter().map(|word| self.fill(word)).collect();
+    pub fn args<const N: usize>(self, args: [&str; N]) -> Self {
+        self.args_of(&args)
+    }
+
+    /// The arguments, from an iterator.
+    pub fn args_of<'a>(mut self, args: impl IntoIterator<Item = &'a &'a str>) -> Self {
+        self.args = args.into_iter().map(|word| self.fill(word)).collect();
         self
     }
 
@@ -234,19 +240,36 @@ impl Test {
 
     /// The same start as a line for a shell, from an environment emptied first.
     pub fn shell_line(&self) -> String {
+        self.words()
+            .iter()
+            .map(|word| quote(word))
+            .fold(self.environment_line(""), |line, word| format!("{line} {word}"))
+    }
+
+    /// A line for a shell that starts another command from the same environment.
+    pub fn environment_line(&self, command: &str) -> String {
+        let text = |text: &OsString| text.to_str().expect("text in UTF-8").to_owned();
+        let pair = |(name, value): (&OsString, &OsString)| quote(&format!("{}={}", text(name), text(value)));
+        let pairs = self.environment().iter().map(pair).collect::<Vec<_>>();
+        format!("env -i {} {command}", pairs.join(" "))
+    }
+
+    /// Puts a line into a script, and returns the short command that becomes it: a terminal shows what is typed, and a long line would hide the rest.
+    pub fn script(&self, name: &str, line: &str) -> String {
         self.hand_over();
-        let mut words = vec!["env".to_owned(), "-i".to_owned()];
-        words.extend(self.environment().into_iter().map(|(name, value)| {
-            format!(
-                "{}={}",
-                name.to_str().expect("a name in ASCII"),
-                value.to_str().expect("a value in UTF-8")
-            )
-        }));
-        words.extend(self.before.iter().cloned());
-        words.push(programs().join("claudebox").display().to_string());
-        words.extend(self.args.iter().cloned());
-        words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
+        let path = self.base.path().join(name);
+        std::fs::write(&path, format!("exec {line}\n")).expect("the test's own file");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("the test's own file");
+        format!("sh {}", path.display())
+    }
+
+    /// The same run in another project of the same home.
+    pub fn beside(&self, path: &str) -> Self {
+        std::fs::create_dir_all(self.at(path)).expect("the test's own directory");
+        Self {
+            directory: path.to_owned(),
+            ..self.clone()
+        }
     }
 
     /// Everything in the home as it is now.
@@ -318,10 +341,17 @@ impl Test {
     }
 
     fn command(&self) -> Command {
-        let mut words = self.before.clone();
-        words.push(programs().join("claudebox").display().to_string());
-        words.extend(self.args.iter().cloned());
-        self.command_of(&words)
+        self.command_of(&self.words())
+    }
+
+    fn words(&self) -> Vec<String> {
+        let program = programs().join("claudebox").display().to_string();
+        self.before
+            .iter()
+            .cloned()
+            .chain([program])
+            .chain(self.args.iter().cloned())
+            .collect()
     }
 
     fn command_of(&self, words: &[String]) -> Command {
@@ -423,6 +453,6 @@ fn wait(child: &mut Child) -> i32 {
 }
 
 /// A word as bash reads it back.
-pub fn quote(word: &str) -> String {
+fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }

@@ -44,14 +44,6 @@ impl User {
         }
     }
 
-    /// The numeric uid.
-    pub fn uid(self) -> u32 {
-        match self.ids() {
-            Some((uid, _)) => uid,
-            None => rustix::process::getuid().as_raw(),
-        }
-    }
-
     /// Ids to change to; `None` for the ids the suite has already.
     fn ids(self) -> Option<(u32, u32)> {
         match self {
