@@ -150,7 +150,7 @@ as_both! {
         terminal.key("C-z");
         assert_eq!(terminal.exit_code(), 148);
         terminal.line("clear");
-        terminal.wait("an empty screen", |screen| !screen.contains("rc="));
+        terminal.wait("an empty screen", |screen| !screen.contains("Stopped"));
         terminal.line_with_code("fg");
         terminal.resize(100, 30);
         terminal.wait("the new size", |screen| screen.lines().any(|line| line == "30 100"));
