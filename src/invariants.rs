@@ -6,6 +6,8 @@ mod mounts;
 pub mod plan;
 mod project;
 pub mod structure;
+#[cfg(test)]
+mod tests;
 mod variables;
 
 use indexmap::IndexMap;

@@ -47,6 +47,7 @@ use diagnostic::{Refusal, Sources};
 use host::Host;
 use invariants::Verdict;
 use request::Request;
+use script::layer::Source;
 use style::Style;
 use trace::Trace;
 
@@ -103,8 +104,13 @@ pub struct Decided {
 /// # Errors
 /// A policy's file cannot be read. What a policy does wrong is part of the verdict.
 pub fn decide(host: &Rc<Host>, request: &Request) -> Result<Decided, Refusal> {
-    let layers = host.layers(request)?;
-    let evaluation = script::evaluate(&layers, host);
+    Ok(decide_with(&host.layers(request)?, host, request))
+}
+
+/// The same with the policy's layers at hand, the lowest first.
+#[must_use]
+pub fn decide_with(layers: &[Source], host: &Rc<Host>, request: &Request) -> Decided {
+    let evaluation = script::evaluate(layers, host);
     let (mut trace, sources) = (evaluation.trace, evaluation.sources);
     let verdict = match evaluation.outcome {
         Ok(mut draft) => {
@@ -113,9 +119,9 @@ pub fn decide(host: &Rc<Host>, request: &Request) -> Result<Decided, Refusal> {
         }
         Err(diagnostic) => Verdict::failed(diagnostic, &sources),
     };
-    Ok(Decided {
+    Decided {
         trace,
         verdict,
         sources,
-    })
+    }
 }
