@@ -172,12 +172,9 @@ pub fn suspect(name: &EnvName, value: &OsStr) -> Option<Suspicion> {
     if glob(b"*_PROXY", &upper) && value.contains(&b'@') && value.contains(&b':') {
         return Some(Suspicion::Value("a proxy with a password"));
     }
+    let what = random::looks_random(value)?;
     let identifier = IDENTIFIERS.iter().any(|pattern| glob(pattern.as_bytes(), &upper));
-    if identifier {
-        None
-    } else {
-        random::looks_random(value).map(Suspicion::Value)
-    }
+    (!identifier).then_some(Suspicion::Value(what))
 }
 
 /// How an audit shows a value: escaped, and cut to `width` columns with `…` at the end. A value that looks like a secret
@@ -187,15 +184,9 @@ pub fn shown(name: &EnvName, value: &OsStr, width: usize) -> String {
     if suspect(name, value).is_none() {
         return shortened(&printable(value), width);
     }
-    shortened(&redacted(value), width)
-}
-
-/// What stands for a secret value: its length, and not even its first bytes.
-#[must_use]
-pub fn redacted(value: &OsStr) -> String {
     let length = value.as_bytes().len();
     let bytes = if length == 1 { "byte" } else { "bytes" };
-    format!("‹redacted, {length} {bytes}›")
+    shortened(&format!("‹redacted, {length} {bytes}›"), width)
 }
 
 /// The first pattern of [`NAMES`] that an upper-case name matches once the innocent words are cut out.
@@ -259,5 +250,7 @@ fn columns(c: char) -> usize {
     }
 }
 
+#[cfg(test)]
+mod samples;
 #[cfg(test)]
 mod tests;
