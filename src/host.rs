@@ -1,3 +1,477 @@
-//! The facts about the host that every later stage works with.
+//! The facts about the host, gathered once: the only reader of the environment, the file system and ids.
+//! Everything after it is a function of the values it holds. Decides nothing.
 
+pub mod bubblewrap;
+pub mod claude;
+pub mod git;
+mod locale;
+pub mod nix;
+mod sockets;
+pub mod terminal;
 pub mod tree;
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::rc::Rc;
+
+use indexmap::IndexMap;
+
+use crate::diagnostic::{Diagnostic, Refusal};
+use crate::path::{EnvName, HostPath, SandboxPath, printable};
+use crate::request::Request;
+use crate::script::engine::SOURCE_MAX;
+use crate::script::layer::Source;
+use crate::sys;
+
+use claude::{Claude, NotFound, Search};
+use nix::{Daemon, Platform};
+use terminal::Terminal;
+use tree::Tree;
+
+/// The user id inside when the caller is root: Claude Code refuses to skip permissions as uid 0.
+const ORDINARY_ID: u32 = 1000;
+
+/// Longest memory of the machine's administrator that is handed on, in bytes.
+const MEMORY_MAX: u64 = 1024 * 1024;
+
+/// claudebox's own directories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Policies and profiles: `$XDG_CONFIG_HOME/claudebox`.
+    pub config: HostPath,
+    /// State: `~/.claudebox`.
+    pub state: HostPath,
+}
+
+/// Everything that is known about the host.
+#[derive(Debug)]
+pub struct Host {
+    /// The user's home directory, canonical.
+    pub home: HostPath,
+    /// The user's name.
+    pub user: OsString,
+    /// The caller's user id.
+    pub uid: u32,
+    /// The caller's group id.
+    pub gid: u32,
+    /// The working directory, canonical.
+    pub directory: HostPath,
+    /// The project's root: the work tree of the repository around the working directory, or that directory itself.
+    pub project: HostPath,
+    /// The repository, where the project is one.
+    pub repository: Option<git::Repository>,
+    /// The environment. Where a name occurs twice the first counts, as for getenv(3).
+    pub variables: IndexMap<EnvName, OsString>,
+    /// The file system.
+    pub tree: Tree,
+    /// Where tools come from.
+    pub platform: Platform,
+    /// The Nix daemon.
+    pub nix_daemon: Daemon,
+    /// The time zone's name.
+    pub time_zone: String,
+    /// Whether the locales that the variables name are installed.
+    pub locale_works: bool,
+    /// The trusted certificates, canonical.
+    pub ca_bundle: Option<HostPath>,
+    /// The file of `NODE_EXTRA_CA_CERTS`, canonical.
+    pub ca_extra: Option<HostPath>,
+    /// The git configuration for inside.
+    pub gitconfig: Vec<u8>,
+    /// Claude Code.
+    pub claude: Result<Claude, NotFound>,
+    /// Bubblewrap.
+    pub bwrap: Result<HostPath, Diagnostic>,
+    /// Unix sockets that are bound right now.
+    pub sockets: Vec<HostPath>,
+    /// claudebox's own directories.
+    pub places: Places,
+    /// This program.
+    pub executable: HostPath,
+    /// The standard streams.
+    pub terminal: Terminal,
+    /// What the machine's administrator tells Claude Code, if anything.
+    pub managed_memory: Vec<u8>,
+}
+
+impl Host {
+    /// Gathers the facts.
+    ///
+    /// # Errors
+    /// A fact that nothing can do without is missing: the home, the working directory, a repository that lies about itself.
+    #[expect(clippy::disallowed_methods, reason = "this module is the reader of the environment")]
+    pub fn gather() -> Result<Self, Refusal> {
+        let tree = Tree::real();
+        let variables = environment(std::env::vars_os());
+        let terminal = Terminal::look();
+        if let Some(number) = terminal.directory {
+            return Err(Refusal::one(
+                Diagnostic::new(
+                    "no-inherited-fds",
+                    format!("descriptor {number} is a directory, and all that lies in it could be opened"),
+                )
+                .hint("start claudebox without that redirection"),
+            ));
+        }
+        let (uid, gid) = sys::ids();
+        let home = existing(&tree, dirs::home_dir().as_deref(), "home directory")?;
+        let directory = existing(&tree, std::env::current_dir().ok().as_deref(), "working directory")?;
+        let executable = existing(&tree, std::env::current_exe().ok().as_deref(), "claudebox program")?;
+        readable(&directory)?;
+        let repository = git::discover(&tree, &directory, &home, uid)
+            .map_err(|forged| Refusal::one(Diagnostic::new("git-pointers", forged.to_string()).hint(forged.hint)))?;
+        let project = repository
+            .as_ref()
+            .map_or_else(|| directory.clone(), |repository| repository.work_tree.clone());
+        let config = existing_or(&tree, dirs::config_dir().as_deref(), &home, ".config")?;
+        let value = |name: &str| EnvName::new(name).ok().and_then(|name| variables.get(&name));
+        let user = user_name(&tree, uid, value("USER").map(OsString::as_os_str));
+        let search = Search {
+            path: value("PATH").map_or(OsStr::new(""), OsString::as_os_str),
+            setting: value(claude::SETTING).map(OsString::as_os_str),
+            home: &home,
+            uid,
+        };
+        let identity = git::identity::identity(&tree, &home, &config);
+        let mut safe = vec![&project];
+        safe.extend(
+            repository
+                .iter()
+                .filter(|repository| !repository.common_dir.within(&project))
+                .map(|repository| &repository.common_dir),
+        );
+        let managed_memory = tree
+            .read(std::path::Path::new(crate::awareness::PLACE), MEMORY_MAX)
+            .unwrap_or_default();
+        Ok(Self {
+            platform: Platform::look(&tree),
+            nix_daemon: Daemon::look(&tree, &user.to_string_lossy(), uid),
+            time_zone: locale::time_zone(&tree, value("TZ").and_then(|zone| zone.to_str())),
+            locale_works: locale::works(&tree, &variables),
+            ca_bundle: certificates(&tree, &[value("NIX_SSL_CERT_FILE"), value("SSL_CERT_FILE")], &CA_PLACES),
+            ca_extra: certificates(&tree, &[value("NODE_EXTRA_CA_CERTS")], &[]),
+            gitconfig: git::identity::gitconfig(&identity, &safe),
+            claude: claude::find(&tree, &search),
+            bwrap: bubblewrap::find(&tree, search.path, uid, &project),
+            sockets: sockets::bound(),
+            places: Places {
+                config: joined(&config, "claudebox")?,
+                state: joined(&home, ".claudebox")?,
+            },
+            managed_memory,
+            home,
+            user,
+            uid,
+            gid,
+            directory,
+            project,
+            repository,
+            variables,
+            executable,
+            terminal,
+            tree,
+        })
+    }
+
+    /// The policy's layers, the lowest first.
+    ///
+    /// # Errors
+    /// A policy file that exists cannot be read, is too long, or is no text.
+    pub fn layers(&self, request: &Request) -> Result<Vec<Source>, Refusal> {
+        let bundled = Source {
+            layer: "bundled".into(),
+            file: "policy/policy.rhai".into(),
+            text: include_str!("../policy/policy.rhai").into(),
+        };
+        let mut layers = vec![bundled];
+        if request.no_user_policy {
+            return Ok(layers);
+        }
+        let user = match &request.policy {
+            Some(file) => {
+                let file = HostPath::new(self.directory.as_path().join(file)).map_err(|why| {
+                    Refusal::one(Diagnostic::new(
+                        "policy-file",
+                        format!("the policy `{}` {why}", printable(file.as_os_str())),
+                    ))
+                })?;
+                Some(self.policy_file(&file)?)
+            }
+            None => {
+                let file = joined(&self.places.config, "policy.rhai")?;
+                match self.tree.node(file.as_path()) {
+                    Ok(None) => None,
+                    _ => Some(self.policy_file(&file)?),
+                }
+            }
+        };
+        layers.extend(user);
+        Ok(layers)
+    }
+
+    fn policy_file(&self, path: &HostPath) -> Result<Source, Refusal> {
+        let refused = |why: String| {
+            Refusal::one(
+                Diagnostic::new("policy-file", format!("the policy cannot be used: {why}")).hint(
+                    "nothing starts without the policy that you wrote; mend it, or start with `--no-user-policy`",
+                ),
+            )
+        };
+        let resolved = self.tree.resolve(path).map_err(|error| refused(error.to_string()))?;
+        // INVARIANT(own-controls): a policy that an agent could have written decides nothing.
+        if resolved.path.within(&self.project) {
+            return Err(refused(format!(
+                "`{path}` lies in the project, where the agent can write"
+            )));
+        }
+        if let Some(node) = &resolved.node
+            && ((node.uid != self.uid && node.uid != 0) || node.mode & 0o022 != 0)
+        {
+            return Err(refused(format!(
+                "`{}` can be written by other users (owner {}, mode {:04o})",
+                resolved.path, node.uid, node.mode
+            )));
+        }
+        let bytes = self
+            .tree
+            .read(resolved.path.as_path(), SOURCE_MAX)
+            .map_err(|error| refused(error.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|_| refused(format!("`{path}` is not UTF-8 text")))?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        Ok(Source {
+            layer: "user".into(),
+            file: self.tilde(path).into(),
+            text: text.into(),
+        })
+    }
+
+    /// A path as messages show it: the home as `~`.
+    #[must_use]
+    pub fn tilde(&self, path: &HostPath) -> String {
+        match path.below(&self.home) {
+            Some(rest) if !rest.as_os_str().is_empty() => format!("~/{}", printable(rest.as_os_str())),
+            _ => path.to_string(),
+        }
+    }
+
+    /// The user id inside: the caller's, or an ordinary one for root.
+    #[must_use]
+    pub fn inside_uid(&self) -> u32 {
+        if self.uid == 0 { ORDINARY_ID } else { self.uid }
+    }
+
+    /// The group id inside.
+    #[must_use]
+    pub fn inside_gid(&self) -> u32 {
+        if self.uid == 0 { ORDINARY_ID } else { self.gid }
+    }
+
+    /// `$XDG_RUNTIME_DIR` inside.
+    #[must_use]
+    pub fn runtime_directory(&self) -> SandboxPath {
+        SandboxPath::new(format!("/run/user/{}", self.inside_uid())).unwrap_or_else(|_| SandboxPath::root())
+    }
+
+    /// The root that the instance of this project is named by: the same for all worktrees of one repository.
+    #[must_use]
+    pub fn instance_root(&self) -> &HostPath {
+        self.repository.as_ref().map_or(&self.project, git::canonical_root)
+    }
+
+    /// Git directories of the project that lie outside it.
+    #[must_use]
+    pub fn outside_git_dirs(&self) -> Vec<HostPath> {
+        let mut outside: Vec<HostPath> = Vec::new();
+        let confirmed = self
+            .repository
+            .iter()
+            .filter(|repository| repository.unconfirmed().is_none());
+        for directory in confirmed.flat_map(|repository| [&repository.common_dir, &repository.git_dir]) {
+            if !directory.within(&self.project) && !outside.iter().any(|known| directory.within(known)) {
+                outside.push(directory.clone());
+            }
+        }
+        outside
+    }
+
+    /// claudebox's own directories, and what each is.
+    #[must_use]
+    pub fn own_paths(&self) -> [(HostPath, &'static str); 2] {
+        [
+            (self.places.config.clone(), "claudebox's own configuration"),
+            (self.places.state.clone(), "claudebox's own state"),
+        ]
+    }
+
+    /// Programs of the launch that nothing inside may write, and what each is.
+    #[must_use]
+    pub fn guarded_programs(&self) -> Vec<(HostPath, &'static str)> {
+        let mut programs = vec![(self.executable.clone(), "claudebox itself")];
+        programs.extend(self.bwrap.iter().map(|bwrap| (bwrap.clone(), "bubblewrap")));
+        programs.extend(
+            self.claude
+                .iter()
+                .map(|claude| (claude.executable.clone(), "Claude Code")),
+        );
+        programs
+    }
+
+    /// Bubblewrap's path, or its name where it is not installed.
+    #[must_use]
+    pub fn bwrap_name(&self) -> &OsStr {
+        self.bwrap.as_ref().map_or(OsStr::new("bwrap"), HostPath::as_os_str)
+    }
+}
+
+/// Where distributions keep the trusted certificates, in the order of the search.
+const CA_PLACES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/ssl/certs/ca-bundle.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+];
+
+/// The environment, each name once. An entry without a proper name cannot pass and is left out.
+fn environment(entries: impl Iterator<Item = (OsString, OsString)>) -> IndexMap<EnvName, OsString> {
+    let mut variables = IndexMap::new();
+    for (name, value) in entries {
+        if let Ok(name) = EnvName::new(name) {
+            variables.entry(name).or_insert(value);
+        }
+    }
+    variables.sort_keys();
+    variables
+}
+
+/// The first of the named files that exists, canonical.
+fn certificates(tree: &Tree, named: &[Option<&OsString>], places: &[&str]) -> Option<HostPath> {
+    let named = named.iter().flatten().map(|path| path.as_os_str());
+    named.chain(places.iter().map(OsStr::new)).find_map(|path| {
+        let resolved = tree.resolve(&HostPath::new(path).ok()?).ok()?;
+        matches!(
+            resolved.node,
+            Some(tree::Node {
+                kind: tree::Kind::File,
+                ..
+            })
+        )
+        .then_some(resolved.path)
+    })
+}
+
+/// The name of the user: of the user database, else what `USER` says, if it is a plain name.
+fn user_name(tree: &Tree, uid: u32, variable: Option<&OsStr>) -> OsString {
+    let passwd = tree
+        .read(std::path::Path::new("/etc/passwd"), MEMORY_MAX)
+        .unwrap_or_default();
+    let by_id = passwd.split(|byte| *byte == b'\n').find_map(|line| {
+        let mut fields = line.split(|byte| *byte == b':');
+        let (name, id) = (fields.next()?, fields.nth(1)?);
+        (std::str::from_utf8(id).ok()?.parse() == Ok(uid)).then(|| OsStr::from_bytes(name).to_os_string())
+    });
+    let plain = |name: &OsStr| {
+        !name.is_empty()
+            && name
+                .as_bytes()
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte))
+    };
+    by_id
+        .or_else(|| variable.map(OsStr::to_os_string))
+        .filter(|name| plain(name))
+        .unwrap_or_else(|| "user".into())
+}
+
+fn existing(tree: &Tree, path: Option<&std::path::Path>, what: &'static str) -> Result<HostPath, Refusal> {
+    let refused = |why: String| {
+        Refusal::one(
+            Diagnostic::new("host", format!("the {what} cannot be used: {why}"))
+                .hint("start from a directory that exists and that you can read"),
+        )
+    };
+    let path = path.ok_or_else(|| refused("it is not known, or it does not exist".into()))?;
+    let path = HostPath::new(path).map_err(|why| refused(format!("`{}` {why}", printable(path.as_os_str()))))?;
+    let resolved = tree.resolve(&path).map_err(|error| refused(error.to_string()))?;
+    if resolved.node.is_none() {
+        return Err(refused(format!("`{path}` does not exist")));
+    }
+    Ok(resolved.path)
+}
+
+/// The same for a directory that need not exist: its canonical path all the same.
+fn existing_or(
+    tree: &Tree,
+    path: Option<&std::path::Path>,
+    home: &HostPath,
+    default: &str,
+) -> Result<HostPath, Refusal> {
+    match path.and_then(|path| HostPath::new(path).ok()) {
+        Some(path) => tree
+            .resolve(&path)
+            .map(|resolved| resolved.path)
+            .map_err(|error| Refusal::one(Diagnostic::new("host", error.to_string()))),
+        None => joined(home, default),
+    }
+}
+
+fn joined(base: &HostPath, name: &str) -> Result<HostPath, Refusal> {
+    base.join(name)
+        .map_err(|why| Refusal::one(Diagnostic::new("internal", format!("`{name}` {why}"))))
+}
+
+/// The caller can list the working directory: without that, Claude Code would see an empty project.
+fn readable(directory: &HostPath) -> Result<(), Refusal> {
+    use rustix::fs::{Access, AtFlags, CWD, accessat};
+    accessat(
+        CWD,
+        directory.as_path(),
+        Access::READ_OK | Access::EXEC_OK,
+        AtFlags::EACCESS,
+    )
+    .map_err(|error| {
+        Refusal::one(
+            Diagnostic::new(
+                "host",
+                format!(
+                    "the working directory `{directory}` cannot be read: {}",
+                    tree::plain(&error.into())
+                ),
+            )
+            .hint("change to a directory that you can read"),
+        )
+    })
+}
+
+/// A host that tests describe: an ordinary user on a distribution with `/usr`, in the project `/home/u/p`.
+#[must_use]
+pub fn described(tree: Tree) -> Rc<Host> {
+    let path = |text: &str| HostPath::new(text).unwrap_or_else(|_| HostPath::root());
+    Rc::new(Host {
+        home: path("/home/u"),
+        user: "u".into(),
+        uid: 1000,
+        gid: 1000,
+        directory: path("/home/u/p"),
+        project: path("/home/u/p"),
+        repository: None,
+        variables: IndexMap::new(),
+        tree,
+        platform: Platform::Usr,
+        nix_daemon: Daemon::Absent,
+        time_zone: "UTC".into(),
+        locale_works: true,
+        ca_bundle: None,
+        ca_extra: None,
+        gitconfig: Vec::new(),
+        claude: Err(NotFound::Nowhere),
+        bwrap: Ok(path("/usr/bin/bwrap")),
+        sockets: Vec::new(),
+        places: Places {
+            config: path("/home/u/.config/claudebox"),
+            state: path("/home/u/.claudebox"),
+        },
+        executable: path("/usr/bin/claudebox"),
+        terminal: Terminal::default(),
+        managed_memory: Vec::new(),
+    })
+}

@@ -144,6 +144,12 @@ absolute_path! {
 }
 
 impl HostPath {
+    /// Whether this path is `other` or lies below it, for a path that the program itself names.
+    #[must_use]
+    pub fn within_str(&self, other: &str) -> bool {
+        self.0.starts_with(other)
+    }
+
     /// The same path inside the sandbox, for what is mounted at its own place.
     #[must_use]
     pub fn same_inside(&self) -> SandboxPath {

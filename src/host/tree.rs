@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
@@ -12,6 +12,34 @@ use crate::path::{HostPath, printable};
 
 /// How many symlinks one path may go through: the kernel's own limit (`MAXSYMLINKS`, path_resolution(7)).
 const LINKS_MAX: usize = 40;
+
+const NOT_REGULAR: &str = "not a regular file";
+
+/// How many directories a search of the project looks into: about 30 ms with a warm cache.
+const SEARCH_MAX: usize = 5_000;
+
+/// Directories that a search passes over.
+const PASSED_OVER: [&str; 10] = [
+    ".git",
+    "node_modules",
+    "target",
+    ".venv",
+    "venv",
+    "__pycache__",
+    "vendor",
+    ".tox",
+    ".direnv",
+    ".cache",
+];
+
+/// What a search found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The paths, those near the root first.
+    pub found: Vec<HostPath>,
+    /// The first directory that was not looked into, where there were too many.
+    pub unseen: Option<HostPath>,
+}
 
 /// What kind of file a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +141,15 @@ impl Tree {
         }
     }
 
+    /// Gives a path of a described tree other permission bits. Does nothing to the real one.
+    pub fn permit(&mut self, path: &Path, mode: u32) {
+        if let Self::Described(nodes) = self
+            && let Some((node, _)) = nodes.get_mut(path)
+        {
+            node.mode = mode;
+        }
+    }
+
     /// What `path` itself is, without following a symlink at its end; `None` where nothing is.
     /// The directories above are taken as they are written, so `path` should be canonical up to its last component.
     ///
@@ -208,6 +245,93 @@ impl Tree {
         }
     }
 
+    /// The first bytes of a regular file: `count` of them, or all of a shorter one. Opened as by [`Tree::read`].
+    ///
+    /// # Errors
+    /// When there is no such file, it is no regular file, or not readable.
+    pub fn read_start(&self, path: &Path, count: usize) -> Result<Vec<u8>, Unreadable> {
+        match self {
+            Self::Described(nodes) => match nodes.get(path) {
+                Some((Node { kind: Kind::File, .. }, content)) => Ok(content.iter().take(count).copied().collect()),
+                Some(_) => Err(Unreadable {
+                    path: path.to_path_buf(),
+                    why: NOT_REGULAR.into(),
+                }),
+                None => Err(Unreadable {
+                    path: path.to_path_buf(),
+                    why: "no such file".into(),
+                }),
+            },
+            Self::Real(_) => read_at_most(path, count as u64),
+        }
+    }
+
+    /// Looks below `root` for files that `wanted` names, in a bounded number of directories and without following a link.
+    /// Directories of packages and build results are passed over: nobody keeps secrets there, and they are large.
+    ///
+    /// # Errors
+    /// When `root` itself cannot be read. A directory below it that cannot be read is passed over: the sandbox, which
+    /// runs with the same rights, cannot read it either.
+    pub fn search(&self, root: &HostPath, wanted: &dyn Fn(&OsStr) -> bool) -> Result<Found, Unreadable> {
+        let mut found = Found::default();
+        let mut level = vec![root.clone()];
+        let mut left = SEARCH_MAX;
+        // The upper directories first: where the search has to end, what is near the root was seen.
+        while !level.is_empty() {
+            let mut next = Vec::new();
+            for directory in level {
+                if left == 0 {
+                    found.unseen = Some(directory);
+                    return Ok(found);
+                }
+                left -= 1;
+                let entries = match self.entries(directory.as_path()) {
+                    Ok(entries) => entries,
+                    Err(error) if directory == *root => return Err(error),
+                    Err(_) => continue,
+                };
+                for (name, is_directory) in entries {
+                    let Ok(path) = directory.join(&name) else {
+                        continue;
+                    };
+                    if wanted(&name) {
+                        found.found.push(path);
+                    } else if is_directory && !PASSED_OVER.iter().any(|passed| name == *passed) {
+                        next.push(path);
+                    }
+                }
+            }
+            level = next;
+        }
+        Ok(found)
+    }
+
+    /// The names in a directory, sorted, each with whether it is a directory itself.
+    #[expect(clippy::disallowed_methods, reason = "this module is the reader of the file system")]
+    fn entries(&self, path: &Path) -> Result<Vec<(OsString, bool)>, Unreadable> {
+        let mut entries = Vec::new();
+        if let Self::Real(_) = self {
+            for entry in std::fs::read_dir(path).map_err(|error| unreadable(path, &error))? {
+                let entry = entry.map_err(|error| unreadable(path, &error))?;
+                let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                entries.push((entry.file_name(), is_directory));
+            }
+            entries.sort();
+        } else {
+            for name in self.list(path)? {
+                let is_directory = matches!(
+                    self.node(&path.join(&name))?,
+                    Some(Node {
+                        kind: Kind::Directory,
+                        ..
+                    })
+                );
+                entries.push((name, is_directory));
+            }
+        }
+        Ok(entries)
+    }
+
     /// The names in a directory, sorted; empty where there is no such directory.
     ///
     /// # Errors
@@ -298,6 +422,17 @@ fn node_of(path: &Path, metadata: &std::fs::Metadata) -> Result<Node, Unreadable
 }
 
 fn read_real(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
+    let content = read_at_most(path, limit.saturating_add(1))?;
+    if content.len() as u64 > limit {
+        return Err(Unreadable {
+            path: path.to_path_buf(),
+            why: too_long(limit),
+        });
+    }
+    Ok(content)
+}
+
+fn read_at_most(path: &Path, count: u64) -> Result<Vec<u8>, Unreadable> {
     use rustix::fs::{Mode, OFlags};
     use std::io::Read;
     // O_NONBLOCK: a FIFO that someone put in the place of a file must not make us wait.
@@ -308,19 +443,13 @@ fn read_real(path: &Path, limit: u64) -> Result<Vec<u8>, Unreadable> {
     if !metadata.is_file() {
         return Err(Unreadable {
             path: path.to_path_buf(),
-            why: "not a regular file".into(),
+            why: NOT_REGULAR.into(),
         });
     }
     let mut content = Vec::new();
-    file.take(limit.saturating_add(1))
+    file.take(count)
         .read_to_end(&mut content)
         .map_err(|error| unreadable(path, &error))?;
-    if content.len() as u64 > limit {
-        return Err(Unreadable {
-            path: path.to_path_buf(),
-            why: too_long(limit),
-        });
-    }
     Ok(content)
 }
 
@@ -356,54 +485,4 @@ pub fn plain(error: &io::Error) -> String {
     clippy::disallowed_methods,
     reason = "the test compares with the standard library's own answers"
 )]
-mod tests {
-    use super::*;
-
-    fn tree() -> Tree {
-        let mut tree = Tree::described();
-        tree.describe(Path::new("/home/u/.ssh/id"), Kind::File, 1000, b"key");
-        tree.describe(Path::new("/home/u/p/link"), Kind::Link("../.ssh".into()), 1000, b"");
-        tree.describe(Path::new("/home/u/loop"), Kind::Link("loop".into()), 1000, b"");
-        tree.describe(Path::new("/abs"), Kind::Link("/home/u/p/link".into()), 0, b"");
-        tree
-    }
-
-    fn path(text: &str) -> HostPath {
-        HostPath::new(text).unwrap()
-    }
-
-    #[test]
-    fn symlinks_are_followed_to_the_end() {
-        let resolved = tree().resolve(&path("/abs/id")).unwrap();
-        assert_eq!(resolved.path, path("/home/u/.ssh/id"));
-        assert_eq!(resolved.through, [path("/abs"), path("/home/u/p/link")]);
-        assert_eq!(resolved.node.unwrap().kind, Kind::File);
-    }
-
-    #[test]
-    fn absent_paths_resolve_to_themselves() {
-        let resolved = tree().resolve(&path("/home/u/p/link/none/x")).unwrap();
-        assert_eq!((resolved.path, resolved.node), (path("/home/u/.ssh/none/x"), None));
-    }
-
-    #[test]
-    fn a_loop_ends() {
-        assert_eq!(
-            tree().resolve(&path("/home/u/loop")).unwrap_err().to_string(),
-            "cannot look at `/home/u/loop`: too many levels of symbolic links"
-        );
-    }
-
-    #[test]
-    fn the_real_tree_agrees_with_the_kernel() {
-        let dir = tempfile::tempdir().unwrap();
-        let base = dir.path().canonicalize().unwrap();
-        std::fs::create_dir_all(base.join("a/b")).unwrap();
-        std::os::unix::fs::symlink("../a/b/..", base.join("a/l")).unwrap();
-        std::fs::write(base.join("a/f"), "x").unwrap();
-        let resolved = Tree::real()
-            .resolve(&HostPath::new(base.join("a/l/f")).unwrap())
-            .unwrap();
-        assert_eq!(resolved.path.as_path(), base.join("a/l/f").canonicalize().unwrap());
-    }
-}
+mod tests;

@@ -1,0 +1,156 @@
+//! What the user sees before the start: every variable that enters, its source and its reason, what is mounted, and what
+//! is worth a second look. Pure text from the plan and the trace of this very launch.
+
+use crate::draft::Network;
+use crate::invariants::plan::{Origin, Plan, What};
+use crate::invariants::{Fate, Verdict};
+use crate::leak;
+use crate::style::{Style, Tone};
+use crate::trace::{DecisionId, Trace};
+
+/// The widest column of names.
+const NAME_WIDTH: usize = 26;
+/// The width of the column of values.
+const VALUE_WIDTH: usize = 20;
+
+/// The audit of a launch.
+#[must_use]
+pub fn text(plan: &Plan, verdict: &Verdict, trace: &Trace, style: Style) -> String {
+    let mut out = variables(plan, trace, style);
+    out.push_str(&withheld(verdict, trace, style));
+    out.push_str(&mounts(plan, trace, style));
+    out.push_str(&network(plan, trace, style));
+    out
+}
+
+fn reason(trace: &Trace, id: DecisionId) -> String {
+    trace
+        .get(id)
+        .map(|decision| decision.reason.clone())
+        .unwrap_or_default()
+}
+
+fn variables(plan: &Plan, trace: &Trace, style: Style) -> String {
+    let count = plan.variables().len();
+    let heading = format!(
+        "{count} variable{} enter the sandbox:",
+        if count == 1 { "" } else { "s" }
+    );
+    let mut out = format!("{}\n", style.paint(Tone::Heading, &heading));
+    let longest = plan
+        .variables()
+        .keys()
+        .map(|name| name.to_string().chars().count())
+        .max()
+        .unwrap_or_default();
+    let width = longest.min(NAME_WIDTH);
+    for (name, variable) in plan.variables() {
+        let value = if variable.secret {
+            leak::redacted(&variable.value)
+        } else {
+            leak::shown(name, &variable.value, VALUE_WIDTH)
+        };
+        let origin = match variable.origin {
+            Origin::Host => "host",
+            Origin::Policy => "policy",
+            Origin::Launcher => "fixed",
+        };
+        let line = format!(
+            "  {:<width$}  {:<VALUE_WIDTH$}  {origin:<6}  {}",
+            name.to_string(),
+            value,
+            reason(trace, variable.decision)
+        );
+        let line = line.trim_end();
+        out.push_str(&if variable.secret {
+            style.paint(Tone::Warn, &format!("{line} (secret)"))
+        } else {
+            line.to_string()
+        });
+        out.push('\n');
+    }
+    out
+}
+
+/// Variables that the policy would have passed and an invariant held back: they would be missed otherwise.
+fn withheld(verdict: &Verdict, trace: &Trace, style: Style) -> String {
+    let mut lines = Vec::new();
+    for (id, fate) in &verdict.fates {
+        if let (Fate::Clamped { why, .. }, Some(decision)) = (fate, trace.get(*id)) {
+            lines.push(format!("  {}: {why}", decision.subject));
+        }
+    }
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!("{}\n{}\n", style.paint(Tone::Warn, "held back:"), lines.join("\n"))
+}
+
+fn mounts(plan: &Plan, trace: &Trace, style: Style) -> String {
+    let mut out = format!("{}\n", style.paint(Tone::Heading, "mounted from this host:"));
+    let mut writable = Vec::new();
+    let mut readable = Vec::new();
+    let mut masked = Vec::new();
+    for mount in plan.mounts() {
+        match &mount.what {
+            What::Bind { writable: true, .. } => {
+                writable.push(format!("  write  {}  {}", mount.at, reason(trace, mount.decision)))
+            }
+            What::Bind { writable: false, .. } => readable.push(mount.at.to_string()),
+            What::MaskDirectory | What::MaskFile => {
+                masked.push(format!("  masked {}  {}", mount.at, reason(trace, mount.decision)))
+            }
+            _ => {}
+        }
+    }
+    for line in writable {
+        out.push_str(&line);
+        out.push('\n');
+    }
+    out.push_str(&wrapped("  read   ", &readable));
+    for line in masked {
+        out.push_str(&line);
+        out.push('\n');
+    }
+    out
+}
+
+/// A list in lines of at most 80 columns, where its words allow it.
+fn wrapped(lead: &str, words: &[String]) -> String {
+    let indent = " ".repeat(lead.chars().count());
+    let mut out = String::new();
+    let mut line = lead.to_string();
+    let mut fresh = true;
+    for word in words {
+        if !fresh && line.chars().count() + 1 + word.chars().count() > 80 {
+            out.push_str(line.trim_end());
+            out.push('\n');
+            line.clone_from(&indent);
+            fresh = true;
+        }
+        if !fresh {
+            line.push(' ');
+        }
+        line.push_str(word);
+        fresh = false;
+    }
+    if !fresh {
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+fn network(plan: &Plan, trace: &Trace, style: Style) -> String {
+    let why = reason(trace, plan.network_decision());
+    match plan.network() {
+        Network::None => format!("network: none ({why})\n"),
+        Network::Internet => format!("network: the internet; neither the local network nor the host ({why})\n"),
+        Network::Host => {
+            let warning = format!(
+                "network: the host's own, NOT isolated: the local network and services of this host can be reached ({why})"
+            );
+            format!("{}\n", style.paint(Tone::Warn, &warning))
+        }
+    }
+}

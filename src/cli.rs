@@ -1,0 +1,214 @@
+//! The command line: our options first; the first word that is not ours, and all after it, belong to Claude Code.
+//! Parsing touches nothing.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+use clap::{CommandFactory, Parser, ValueEnum};
+
+use crate::draft::Network;
+use crate::request::{Program, Request};
+
+/// Starts Claude Code in a sandbox that your secrets never enter.
+#[derive(Debug, Parser)]
+#[command(
+    name = "claudebox",
+    version,
+    about,
+    after_help = "Examples:\n  claudebox                      start Claude Code here, after showing what it gets\n  \
+                  claudebox -y --resume          no question; `--resume` goes to Claude Code\n  \
+                  claudebox -y -p \"fix the test\" one answer, then back\n  \
+                  claudebox --explain            why each variable and each file is, or is not, inside\n  \
+                  claudebox --dry-run            the whole bubblewrap command, without running it\n  \
+                  claudebox --exec -- make test  another command in the same sandbox"
+)]
+pub struct Cli {
+    /// Skip the question after the audit
+    #[arg(short = 'y', long)]
+    pub yes: bool,
+
+    /// Print the complete bubblewrap command and do nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+
+    /// Start a shell instead of Claude Code, in the same sandbox
+    #[arg(long, conflicts_with = "exec")]
+    pub shell: bool,
+
+    /// Run CLAUDE_ARGS as a command instead of Claude Code, in the same sandbox
+    #[arg(long)]
+    pub exec: bool,
+
+    /// The network, over what the policy chose
+    #[arg(long, value_name = "MODE")]
+    pub net: Option<NetMode>,
+
+    /// Use FILE as the user policy
+    #[arg(long, value_name = "FILE", conflicts_with = "no_user_policy")]
+    pub policy: Option<PathBuf>,
+
+    /// Use the bundled policy alone
+    #[arg(long)]
+    pub no_user_policy: bool,
+
+    /// Leave out the audit
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+
+    /// Colour: on a terminal, always, or never
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorWhen,
+
+    /// Words for Claude Code, or the command of `--exec`
+    #[arg(value_name = "CLAUDE_ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<OsString>,
+}
+
+/// The values of `--net`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NetMode {
+    /// The internet; neither the local network nor the host
+    Internet,
+    /// None
+    None,
+    /// The host's own network, not isolated
+    Host,
+}
+
+/// The values of `--color`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    /// Where the output is a terminal and `NO_COLOR` is not set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl Cli {
+    /// Parses the words after the program's name.
+    ///
+    /// # Errors
+    /// clap's error, which also stands for `--help` and `--version`.
+    pub fn parse_words(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let words: Vec<OsString> = words.into_iter().collect();
+        let border = border(&words);
+        let (ours, rest) = words.split_at(border);
+        let mut line: Vec<OsString> = vec!["claudebox".into()];
+        line.extend(ours.iter().cloned());
+        let mut cli = Self::try_parse_from(line)?;
+        cli.arguments = rest.strip_prefix(&[OsString::from("--")]).unwrap_or(rest).to_vec();
+        Ok(cli)
+    }
+
+    /// What is asked of the pipeline.
+    #[must_use]
+    pub fn request(&self) -> Request {
+        let program = if self.shell {
+            Program::Shell
+        } else if self.exec {
+            Program::Command
+        } else {
+            Program::Claude
+        };
+        Request {
+            program,
+            arguments: self.arguments.clone(),
+            network: self.net.map(|mode| match mode {
+                NetMode::Internet => Network::Internet,
+                NetMode::None => Network::None,
+                NetMode::Host => Network::Host,
+            }),
+            policy: self.policy.clone(),
+            no_user_policy: self.no_user_policy,
+        }
+    }
+}
+
+/// How many of the words are ours: up to the first that is neither one of our options nor the value of one.
+/// An option that we do not have is Claude Code's, so clap cannot be asked: to it, it would be an error.
+fn border(words: &[OsString]) -> usize {
+    let command = Cli::command();
+    let mut at = 0;
+    while let Some(word) = words.get(at) {
+        match ours(&command, word) {
+            Some(takes_next) => at += 1 + usize::from(takes_next),
+            None => break,
+        }
+    }
+    at.min(words.len())
+}
+
+/// Whether a word is one of our options, and if so whether the next word is its value.
+fn ours(command: &clap::Command, word: &OsStr) -> Option<bool> {
+    let bytes = word.as_bytes();
+    if let Some(long) = bytes.strip_prefix(b"--") {
+        let name_end = long.iter().position(|byte| *byte == b'=');
+        let name = long.get(..name_end.unwrap_or(long.len()))?;
+        let name = std::str::from_utf8(name).ok()?;
+        if name == "help" || name == "version" {
+            return Some(false);
+        }
+        let option = command.get_arguments().find(|option| option.get_long() == Some(name))?;
+        return Some(takes_value(option) && name_end.is_none() && !option.is_require_equals_set());
+    }
+    let short = std::str::from_utf8(bytes.strip_prefix(b"-")?).ok()?;
+    let known = |letter: char| {
+        matches!(letter, 'h' | 'V')
+            || command
+                .get_arguments()
+                .any(|option| option.get_short() == Some(letter) && !takes_value(option))
+    };
+    (!short.is_empty() && short.chars().all(known)).then_some(false)
+}
+
+fn takes_value(option: &clap::Arg) -> bool {
+    option.get_action().takes_values()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(words: &[&str]) -> (usize, Vec<String>) {
+        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+        let cli = Cli::parse_words(words.clone()).unwrap();
+        (
+            border(&words),
+            cli.arguments
+                .iter()
+                .map(|word| word.to_str().unwrap().to_string())
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn the_border_between_our_words_and_claude_codes() {
+        let table: [(&[&str], usize, &[&str]); 10] = [
+            (&[], 0, &[]),
+            (&["--resume"], 0, &["--resume"]),
+            (&["-y", "-p", "hi"], 1, &["-p", "hi"]),
+            (&["-yn", "--resume"], 1, &["--resume"]),
+            (&["--net", "none", "-c"], 2, &["-c"]),
+            (&["--net=none", "--model", "x"], 1, &["--model", "x"]),
+            (&["--exec", "--", "ls", "-y"], 1, &["ls", "-y"]),
+            (&["--exec", "ls", "-y"], 1, &["ls", "-y"]),
+            (&["hello", "-y"], 0, &["hello", "-y"]),
+            (&["-y", "--", "--", "x"], 1, &["--", "x"]),
+        ];
+        for (words, border, rest) in table {
+            assert_eq!(
+                split(words),
+                (border, rest.iter().map(ToString::to_string).collect()),
+                "{words:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

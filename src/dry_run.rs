@@ -1,0 +1,134 @@
+//! `--dry-run`: the launch as a script that bash runs as it stands. Pure text; secrets are taken from the shell's own
+//! variables, so they are not in it.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::bwrap::{Invocation, Word};
+use crate::invariants::plan::{Plan, Preparation};
+
+/// The whole script: what a launch makes on the host first, then the command.
+#[must_use]
+pub fn script(bwrap: &OsStr, plan: &Plan, invocation: &Invocation) -> Vec<u8> {
+    let mut out = Vec::new();
+    for preparation in plan.preparations() {
+        line(&mut out, preparation);
+    }
+    out.extend_from_slice(&shell_command(bwrap, invocation));
+    out
+}
+
+/// What the launcher makes by itself, said in shell.
+fn line(out: &mut Vec<u8>, preparation: &Preparation) {
+    match preparation {
+        Preparation::Directory(path) => {
+            out.extend_from_slice(b"mkdir -m 0700 ");
+            quote(out, path.as_os_str());
+        }
+        Preparation::File { secret: true, path, .. } => {
+            out.extend_from_slice(b"# a launch also writes ");
+            quote(out, path.as_os_str());
+            out.extend_from_slice(b", with a part of the API key");
+        }
+        Preparation::File { path, content, .. } => {
+            out.extend_from_slice(b"(umask 077; printf '%b' ");
+            quote_escaped(out, content);
+            out.extend_from_slice(b" > ");
+            quote(out, path.as_os_str());
+            out.push(b')');
+        }
+        Preparation::Move { from, to } => {
+            out.extend_from_slice(b"mv -n ");
+            quote(out, from.as_os_str());
+            out.push(b' ');
+            quote(out, to.as_os_str());
+        }
+    }
+    out.push(b'\n');
+}
+
+/// The command line for a person: one that bash runs as it stands, in which secrets are taken from the shell's own variables.
+fn shell_command(bwrap: &OsStr, invocation: &Invocation) -> Vec<u8> {
+    // Descriptors from 10 on: bash uses those below 10 for itself less, and every shell user's own are below.
+    let first = 10;
+    let arguments = first + invocation.files.len();
+    let mut out = b"env -i ".to_vec();
+    quote(&mut out, bwrap);
+    out.extend_from_slice(format!(" --args {arguments} --").as_bytes());
+    for word in &invocation.command {
+        out.push(b' ');
+        quote(&mut out, word);
+    }
+    out.extend_from_slice(format!(" \\\n  {arguments}< <(printf '%s\\0'").as_bytes());
+    for word in &invocation.options {
+        match word {
+            Word::Plain(word) if word.as_bytes().starts_with(b"--") => {
+                out.extend_from_slice(b" \\\n    ");
+                quote(&mut out, word);
+            }
+            Word::Plain(word) => {
+                out.push(b' ');
+                quote(&mut out, word);
+            }
+            Word::Secret { name, .. } => {
+                out.extend_from_slice(b" \"$");
+                out.extend_from_slice(name.as_os_str().as_bytes());
+                out.push(b'"');
+            }
+            Word::File(index) => out.extend_from_slice(format!(" {}", first + index).as_bytes()),
+        }
+    }
+    out.push(b')');
+    for (index, content) in invocation.files.iter().enumerate() {
+        out.extend_from_slice(format!(" \\\n  {}< <(printf '%b' ", first + index).as_bytes());
+        quote_escaped(&mut out, content);
+        out.push(b')');
+    }
+    out.push(b'\n');
+    out
+}
+
+/// Quotes a word for the shell, byte for byte. Plain words stay as they are.
+fn quote(out: &mut Vec<u8>, word: &OsStr) {
+    let bytes = word.as_bytes();
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_./:,+@%^=".contains(byte);
+    if !bytes.is_empty() && bytes.iter().all(plain) {
+        out.extend_from_slice(bytes);
+    } else if bytes.iter().all(|byte| !byte.is_ascii_control() && byte.is_ascii()) {
+        out.push(b'\'');
+        for byte in bytes {
+            if *byte == b'\'' {
+                out.extend_from_slice(b"'\\''");
+            } else {
+                out.push(*byte);
+            }
+        }
+        out.push(b'\'');
+    } else {
+        // Control characters and bytes above ASCII: as escapes, so that the terminal shows them and does not obey them.
+        out.extend_from_slice(b"$'");
+        for byte in bytes {
+            match byte {
+                b'\'' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
+                0x20..=0x7e => out.push(*byte),
+                _ => out.extend_from_slice(format!("\\x{byte:02x}").as_bytes()),
+            }
+        }
+        out.push(b'\'');
+    }
+}
+
+/// The content of a file for `printf %b`: line breaks stay readable as `\n`.
+fn quote_escaped(out: &mut Vec<u8>, content: &[u8]) {
+    out.push(b'\'');
+    for byte in content {
+        match byte {
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\'' => out.extend_from_slice(b"\\047"),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            0x20..=0x7e => out.push(*byte),
+            _ => out.extend_from_slice(format!("\\0{byte:03o}").as_bytes()),
+        }
+    }
+    out.push(b'\'');
+}

@@ -1,0 +1,117 @@
+//! Names of files that hold secrets inside a project, as data.
+
+/// Names with what such a file holds, as the end of "this file holds ...". `*` and `?` as in [`super::glob`].
+///
+/// A masked file that git tracks looks deleted or changed to the agent, so a name is listed only where nearly every
+/// file of that name is a secret that nobody commits. Left out for that reason:
+/// - `*.pem`, `*.key`, `*.crt`: certificates and keys of tests are committed in most projects that speak TLS;
+/// - `secrets.yaml`, `secrets.yml`, `secrets.json`: encrypted by sops, or a Helm template, and committed in both cases;
+/// - `token.json`, `auth.json`, `config.json`, `credentials`: mostly translations, fixtures or source directories;
+/// - `.npmrc`, `.yarnrc.yml`, `.envrc`, `gradle.properties`: settings that builds need; what the host would run from
+///   them is another invariant's concern;
+/// - `.htpasswd` and certificates: they open nothing by themselves.
+pub const PROJECT_SECRETS: &[(&str, &str)] = &[
+    (".env", "environment variables with secrets"),
+    (".env.*", "environment variables with secrets"),
+    (".env-*", "environment variables with secrets"),
+    (".env_*", "environment variables with secrets"),
+    (".env~", "environment variables with secrets"),
+    ("*.env", "environment variables with secrets"),
+    (".envrc.local", "environment variables with secrets"),
+    (".envrc.private", "environment variables with secrets"),
+    (".dev.vars", "variables of Cloudflare workers"),
+    (".dev.vars.*", "variables of Cloudflare workers"),
+    (".secrets", "secrets for act"),
+    ("local.settings.json", "connection strings of Azure functions"),
+    ("secrets.toml", "secrets of Streamlit or Shuttle"),
+    ("Secrets.toml", "secrets of Streamlit or Shuttle"),
+    // Private keys by the names that their generators give them.
+    ("id_rsa", "a private SSH key"),
+    ("id_dsa", "a private SSH key"),
+    ("id_ecdsa", "a private SSH key"),
+    ("id_ecdsa_sk", "a private SSH key"),
+    ("id_ed25519", "a private SSH key"),
+    ("id_ed25519_sk", "a private SSH key"),
+    ("*.ppk", "a private SSH key"),
+    ("privkey.pem", "a private key"),
+    ("AuthKey_*.p8", "an Apple API key"),
+    ("*.agekey", "an age key"),
+    ("secring.*", "GnuPG keys"),
+    ("master.key", "the key of Rails credentials"),
+    ("*.p12", "a private key with its certificate"),
+    ("*.pfx", "a private key with its certificate"),
+    ("*.jks", "a Java key store"),
+    ("*.keystore", "a Java key store"),
+    ("key.properties", "passwords of an Android signing key"),
+    ("keystore.properties", "passwords of an Android signing key"),
+    ("*.kdbx", "a password database"),
+    ("*.ovpn", "VPN keys"),
+    ("wallet.dat", "a wallet"),
+    // Logins that belong into a home and strayed into a project.
+    (".netrc", "logins by host"),
+    ("_netrc", "logins by host"),
+    (".pgpass", "database passwords"),
+    (".my.cnf", "database passwords"),
+    (".git-credentials", "git passwords"),
+    (".pypirc", "PyPI tokens"),
+    (".dockercfg", "registry logins"),
+    (".s3cfg", "S3 credentials"),
+    (".boto", "cloud storage credentials"),
+    ("rclone.conf", "rclone credentials"),
+    (".rclone.conf", "rclone credentials"),
+    (".vault-token", "a Vault token"),
+    (".vault_pass", "an Ansible vault password"),
+    (".vault_pass.txt", "an Ansible vault password"),
+    (".vault_password", "an Ansible vault password"),
+    (".vault-pass", "an Ansible vault password"),
+    (".vault-password", "an Ansible vault password"),
+    ("kubeconfig", "Kubernetes credentials"),
+    ("*.kubeconfig", "Kubernetes credentials"),
+    (".credentials.json", "Claude Code credentials"),
+    ("credentials.json", "OAuth credentials"),
+    ("credentials.toml", "registry tokens"),
+    ("client_secret*.json", "an OAuth client secret"),
+    ("application_default_credentials.json", "Google Cloud credentials"),
+    ("service-account*.json", "a Google Cloud service account key"),
+    ("service_account*.json", "a Google Cloud service account key"),
+    ("serviceaccount*.json", "a Google Cloud service account key"),
+    ("serviceAccount*.json", "a Google Cloud service account key"),
+    ("*firebase-adminsdk*.json", "a Firebase service account key"),
+    // Terraform writes every secret of the infrastructure into its state in clear text.
+    ("terraform.tfvars", "Terraform variables"),
+    ("terraform.tfvars.json", "Terraform variables"),
+    ("*.auto.tfvars", "Terraform variables"),
+    ("*.auto.tfvars.json", "Terraform variables"),
+    ("*.tfstate", "Terraform state"),
+    ("*.tfstate.*", "Terraform state"),
+];
+
+/// Names that match above and are made to be committed: examples, encrypted files, and the one key that every Android
+/// installation generates with the same published password.
+pub const PROJECT_EXAMPLES: &[&str] = &[
+    ".env*example",
+    ".env*sample",
+    ".env*template",
+    ".env*tpl",
+    ".env*dist",
+    ".env*default",
+    ".env*defaults",
+    ".env*schema",
+    ".env.example.*",
+    ".env.sample.*",
+    ".env.template.*",
+    ".env.vault",
+    "example.env",
+    "sample.env",
+    "template.env",
+    "default.env",
+    "defaults.env",
+    "*.example.env",
+    "*.sample.env",
+    "*.template.env",
+    "*-example.env",
+    "*-sample.env",
+    ".dev.vars.example",
+    ".dev.vars.sample",
+    "debug.keystore",
+];

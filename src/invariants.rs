@@ -1,0 +1,363 @@
+//! The invariants: what holds for every sandbox, whatever a script, a flag or a file says. Turns a draft into a plan, or
+//! into all the violations at once. The only maker of a [`Plan`].
+
+mod masks;
+mod mounts;
+pub mod plan;
+mod project;
+pub mod structure;
+#[cfg(test)]
+mod tests;
+mod variables;
+
+use indexmap::IndexMap;
+
+use crate::awareness;
+use crate::diagnostic::{Diagnostic, Refusal, Sources};
+use crate::draft::{Draft, Network, Secret};
+use crate::floor;
+use crate::host::Host;
+use crate::path::{HostPath, SandboxPath};
+use crate::request::Request;
+use crate::trace::{DecisionId, Effect, Site, Trace};
+
+use plan::{Mount, Parts, Plan, What};
+
+/// Every invariant: its code, and what it holds. The book has a heading for each.
+pub const CODES: &[(&str, &str)] = &[
+    (
+        "clean-environment",
+        "bubblewrap starts with an empty environment, and every variable inside was decided",
+    ),
+    (
+        "reserved-variable",
+        "variables that make a loader, an interpreter or git run something never enter",
+    ),
+    (
+        "secret-variable",
+        "what looks like a secret enters only where the policy names it as one",
+    ),
+    (
+        "empty-root",
+        "the root is memory; nothing large and mixed is mounted whole",
+    ),
+    (
+        "secret-exposed",
+        "no mount shows a secret of the floor or of the policy",
+    ),
+    ("project-root", "the project is no system directory, no home, no secret"),
+    ("no-sockets", "no mount shows a daemon's socket"),
+    (
+        "own-controls",
+        "policy, state of other projects and the programs of the launch cannot be changed from inside",
+    ),
+    ("mount-source", "a source that cannot be examined is not mounted"),
+    (
+        "mount-point",
+        "no mount point is made on the host, and no link leads a mount elsewhere",
+    ),
+    (
+        "unique-destination",
+        "no two mounts on one place, and none that uncovers a mask",
+    ),
+    (
+        "namespaces",
+        "user, process, ipc, uts and cgroup namespaces, no capabilities, never uid 0",
+    ),
+    ("no-inherited-fds", "nothing above standard error is inherited"),
+    (
+        "tty-and-keyring",
+        "no input into the terminal, no access to the kernel's keyring",
+    ),
+    (
+        "bounded-policy",
+        "a policy ends in bounded time and memory, or nothing starts",
+    ),
+    ("network", "the network is the one that was decided, or nothing starts"),
+];
+
+/// What became of a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// A later decision took its place.
+    Overridden(DecisionId),
+    /// It had no effect: why.
+    Idle(String),
+    /// An invariant held it back, and the launch goes on without it.
+    Clamped {
+        /// The invariant.
+        code: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// An invariant refused it, and with it the launch.
+    Refused(&'static str),
+}
+
+/// The answer of the check.
+#[derive(Debug)]
+pub struct Verdict {
+    /// Decisions that did not simply take effect.
+    pub fates: IndexMap<DecisionId, Fate>,
+    /// The plan, or everything that is wrong.
+    pub outcome: Result<Plan, Refusal>,
+}
+
+impl Verdict {
+    /// The verdict on a policy that did not come to an end.
+    #[must_use]
+    pub fn failed(diagnostic: Diagnostic, sources: &Sources) -> Self {
+        let refusal = Refusal {
+            diagnostics: vec![diagnostic],
+            sources: sources.clone(),
+            exit: crate::EXIT_REFUSED,
+        };
+        Self {
+            fates: IndexMap::new(),
+            outcome: Err(refusal),
+        }
+    }
+}
+
+/// Checks what the policy asked for against what always holds. Adds what the launcher itself decides to the trace.
+#[must_use]
+pub fn check(draft: Draft, trace: &mut Trace, host: &Host, request: &Request, sources: &Sources) -> Verdict {
+    let mut checker = Checker {
+        secrets: Vec::new(),
+        sockets: floor::sockets(&host.home, host.uid)
+            .into_iter()
+            .map(|(path, why)| (path, why.to_string()))
+            .collect(),
+        draft,
+        trace,
+        host,
+        mounts: Vec::new(),
+        prepared: Vec::new(),
+        masks: Vec::new(),
+        fates: IndexMap::new(),
+        violations: Vec::new(),
+        exit: crate::EXIT_REFUSED,
+    };
+    let parts = checker.run(request);
+    let Checker {
+        fates,
+        violations,
+        exit,
+        ..
+    } = checker;
+    let outcome = if violations.is_empty() {
+        Ok(Plan::new(parts))
+    } else {
+        Err(Refusal {
+            diagnostics: violations,
+            sources: sources.clone(),
+            exit,
+        })
+    };
+    Verdict { fates, outcome }
+}
+
+/// The state of one check.
+struct Checker<'run> {
+    draft: Draft,
+    trace: &'run mut Trace,
+    host: &'run Host,
+    /// Secrets of the floor and of the policy: canonical path, why, and the policy's decision.
+    secrets: Vec<(HostPath, String, Option<DecisionId>)>,
+    /// Daemon sockets, known and live.
+    sockets: Vec<(HostPath, String)>,
+    mounts: Vec<Mount>,
+    /// What the launcher makes on the host before the start: it is there when bubblewrap looks.
+    prepared: Vec<HostPath>,
+    masks: Vec<(SandboxPath, DecisionId)>,
+    fates: IndexMap<DecisionId, Fate>,
+    violations: Vec<Diagnostic>,
+    exit: u8,
+}
+
+impl Checker<'_> {
+    /// The whole check, stage by stage.
+    fn run(&mut self, request: &Request) -> Parts {
+        self.gather_secrets();
+        self.gather_sockets();
+        self.project_root();
+        let isolation = self.isolation();
+        self.base_mounts();
+        self.policy_mounts();
+        let state = self.state_mounts();
+        self.idle_name_rules();
+        let variables = self.variables();
+        let (command, command_decision) = self.command(request, &variables);
+        self.order_mounts();
+        self.masks_below_mounts();
+        self.project_masks();
+        self.mount_points();
+        self.grant_masks();
+        let (network, network_decision) = self.network();
+        self.working_directory();
+        self.tell_claude(network);
+        Parts {
+            variables,
+            mounts: std::mem::take(&mut self.mounts),
+            network,
+            network_decision,
+            uid: self.host.inside_uid(),
+            gid: self.host.inside_gid(),
+            root: self.host.uid == 0,
+            directory: self.host.directory.same_inside(),
+            command,
+            command_decision,
+            isolation,
+            preparations: state.preparations,
+        }
+    }
+
+    /// Notes a decision of the launcher itself.
+    fn host_rule(
+        &mut self,
+        effect: Effect,
+        subject: impl Into<String>,
+        reason: &str,
+        rule: &'static str,
+    ) -> DecisionId {
+        self.trace.record(effect, subject, reason, Site::Host(rule))
+    }
+
+    /// A violation by a decision: the message points at its line.
+    fn violation(&mut self, diagnostic: Diagnostic, decision: DecisionId) {
+        self.fates.insert(decision, Fate::Refused(diagnostic.code));
+        let site = self.trace.get(decision).map(|decision| decision.site.clone());
+        self.violations.push(match site {
+            Some(site @ (Site::Script { .. } | Site::Option(_))) => diagnostic.at(site, ""),
+            _ => diagnostic,
+        });
+    }
+
+    /// A violation that no line of a script is to blame for.
+    fn refuse(&mut self, diagnostic: Diagnostic) {
+        self.violations.push(diagnostic);
+    }
+
+    /// The same, with an exit code of its own if it is the only one.
+    fn refuse_with(&mut self, diagnostic: Diagnostic, exit: u8) {
+        if self.violations.is_empty() {
+            self.exit = exit;
+        }
+        self.violations.push(diagnostic);
+    }
+
+    /// The floor's secrets and the policy's, each at its written and at its canonical path: dotfiles are often links.
+    fn gather_secrets(&mut self) {
+        let mut found: Vec<(HostPath, String, Option<DecisionId>)> = floor::secrets(&self.host.home)
+            .into_iter()
+            .map(|(path, why)| (path, why.to_string(), None))
+            .collect();
+        for (secret, decision) in &self.draft.secrets {
+            if let Secret::Path(path) = secret {
+                let why = self
+                    .trace
+                    .get(*decision)
+                    .map(|decision| decision.reason.clone())
+                    .unwrap_or_default();
+                found.push((path.clone(), why, Some(*decision)));
+            }
+        }
+        for (path, why, decision) in found {
+            // What cannot be looked at cannot be mounted either: its written path still counts.
+            if let Ok(resolved) = self.host.tree.resolve(&path) {
+                if resolved.path != path {
+                    self.secrets.push((resolved.path, why.clone(), decision));
+                }
+                if let (None, Some(id)) = (&resolved.node, decision) {
+                    self.fates
+                        .insert(id, Fate::Idle("it does not exist on this host".into()));
+                }
+            }
+            self.secrets.push((path, why, decision));
+        }
+    }
+
+    /// Sockets that are bound right now count like the well-known ones.
+    fn gather_sockets(&mut self) {
+        for path in &self.host.sockets {
+            self.sockets
+                .push((path.clone(), "a process of the host listens on it".into()));
+        }
+        let canonical: Vec<(HostPath, String)> = self
+            .sockets
+            .iter()
+            .filter_map(|(path, why)| {
+                let resolved = self.host.tree.resolve(path).ok()?;
+                (resolved.path != *path).then(|| (resolved.path, why.clone()))
+            })
+            .collect();
+        self.sockets.extend(canonical);
+        self.sockets.retain(|(path, _)| !self.host.nix_daemon.allows(path));
+    }
+
+    /// INVARIANT(network): without a decision there is no network.
+    fn network(&mut self) -> (Network, DecisionId) {
+        match self.draft.network {
+            Some((Network::Internet, decision)) => {
+                self.violation(
+                    Diagnostic::new("network", "a network with the internet alone is not built yet")
+                        .hint("choose `--net none`, or `--net host`, which is not isolated"),
+                    decision,
+                );
+                (Network::Internet, decision)
+            }
+            Some((network, decision)) => (network, decision),
+            None => (
+                Network::None,
+                self.host_rule(Effect::Network, "none", "no policy decided on a network", "network"),
+            ),
+        }
+    }
+
+    /// The working directory must be there, or the command would start somewhere else.
+    fn working_directory(&mut self) {
+        let directory = self.host.directory.same_inside();
+        let shown = self.mounts.iter().any(|mount| match &mount.what {
+            What::Bind { source, .. } => {
+                directory.within(&mount.at) && source.same_inside() == mount.at && self.host.directory.within(source)
+            }
+            _ => false,
+        });
+        if !shown && self.violations.is_empty() {
+            self.refuse(
+                Diagnostic::new(
+                    "project-root",
+                    format!("no mount shows the working directory `{directory}`"),
+                )
+                .hint("the policy's `mounts` hook must show `host.project`, or call `base::mounts(host)`"),
+            );
+        }
+    }
+
+    /// What is true of this launch, for Claude Code to read and not to change.
+    fn tell_claude(&mut self, network: Network) {
+        if let Ok(at) = SandboxPath::new(awareness::PLACE) {
+            let text = awareness::text(self.host, &self.mounts, network, self.trace);
+            let decision = self.host_rule(Effect::Text, at.to_string(), "what is true of this launch", "awareness");
+            self.mounts.push(Mount {
+                at,
+                what: What::Text(text),
+                decision,
+            });
+        }
+        if let Ok(at) = SandboxPath::new(awareness::SETTINGS_PLACE) {
+            let text = awareness::SETTINGS.as_bytes().to_vec();
+            let decision = self.host_rule(
+                Effect::Text,
+                at.to_string(),
+                "no warning before each start: the sandbox is the permission layer",
+                "awareness",
+            );
+            self.mounts.push(Mount {
+                at,
+                what: What::Text(text),
+                decision,
+            });
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What was granted. A plan has private fields and one constructor, which only the invariants' check can reach:
+//! to launch what was not checked does not compile.
+
+use std::ffi::OsString;
+
+use indexmap::IndexMap;
+
+use crate::draft::Network;
+use crate::path::{EnvName, HostPath, SandboxPath};
+use crate::trace::DecisionId;
+
+/// Where the value of a variable comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The host's environment.
+    Host,
+    /// The policy set it.
+    Policy,
+    /// The launcher set it.
+    Launcher,
+}
+
+/// One variable of the sandbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// The value.
+    pub value: OsString,
+    /// Whether it is shown redacted.
+    pub secret: bool,
+    /// Where the value comes from.
+    pub origin: Origin,
+    /// The decision behind it.
+    pub decision: DecisionId,
+}
+
+/// What is at a place inside the sandbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A file or directory of the host: its canonical path.
+    Bind {
+        /// The canonical path on the host.
+        source: HostPath,
+        /// Whether the sandbox may write to it.
+        writable: bool,
+    },
+    /// An empty directory in memory, with this mode.
+    Tmpfs(u32),
+    /// The kernel's process information.
+    Proc,
+    /// A minimal `/dev`.
+    Dev,
+    /// A symbolic link to this target.
+    Link(OsString),
+    /// A file with this content, without write access.
+    Text(Vec<u8>),
+    /// An empty, read-only directory over something that is hidden.
+    MaskDirectory,
+    /// An empty, read-only file over something that is hidden.
+    MaskFile,
+}
+
+/// One mount of the sandbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// The place inside.
+    pub at: SandboxPath,
+    /// What is there.
+    pub what: What,
+    /// The decision behind it.
+    pub decision: DecisionId,
+}
+
+/// Something the launcher makes on the host before it starts the sandbox, if it is not there yet. Never replaces anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Preparation {
+    /// A directory with mode 0700.
+    Directory(HostPath),
+    /// A file with mode 0600.
+    File {
+        /// The path.
+        path: HostPath,
+        /// The content.
+        content: Vec<u8>,
+        /// Whether the content must not be shown.
+        secret: bool,
+    },
+    /// A file that lies at an old place is moved to a new one that is free.
+    Move {
+        /// The old place.
+        from: HostPath,
+        /// The new place.
+        to: HostPath,
+    },
+}
+
+impl Preparation {
+    /// What is there afterwards.
+    #[must_use]
+    pub fn path(&self) -> &HostPath {
+        match self {
+            Self::Directory(path) | Self::File { path, .. } | Self::Move { to: path, .. } => path,
+        }
+    }
+}
+
+/// Everything the sandbox will be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    parts: Parts,
+}
+
+/// The parts of a plan, before it is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// The environment, in the order in which it is shown.
+    pub variables: IndexMap<EnvName, Variable>,
+    /// The mounts, in the order in which they are made.
+    pub mounts: Vec<Mount>,
+    /// The network.
+    pub network: Network,
+    /// The decision behind the network.
+    pub network_decision: DecisionId,
+    /// The user id inside.
+    pub uid: u32,
+    /// The group id inside.
+    pub gid: u32,
+    /// Whether the caller is root on the host.
+    pub root: bool,
+    /// The working directory inside.
+    pub directory: SandboxPath,
+    /// The command and its arguments.
+    pub command: Vec<OsString>,
+    /// The decision behind the command.
+    pub command_decision: DecisionId,
+    /// Decisions on the namespaces, the capabilities, the filter: fixed for every sandbox.
+    pub isolation: Vec<DecisionId>,
+    /// What is made on the host before the start.
+    pub preparations: Vec<Preparation>,
+}
+
+impl Plan {
+    /// INVARIANT(checked): reachable from [`super::check`] alone.
+    pub(super) fn new(parts: Parts) -> Self {
+        Self { parts }
+    }
+
+    /// The environment inside, in the order in which it is shown.
+    #[must_use]
+    pub fn variables(&self) -> &IndexMap<EnvName, Variable> {
+        &self.parts.variables
+    }
+
+    /// The mounts, in the order in which they are made.
+    #[must_use]
+    pub fn mounts(&self) -> &[Mount] {
+        &self.parts.mounts
+    }
+
+    /// The network.
+    #[must_use]
+    pub fn network(&self) -> Network {
+        self.parts.network
+    }
+
+    /// The decision behind the network.
+    #[must_use]
+    pub fn network_decision(&self) -> DecisionId {
+        self.parts.network_decision
+    }
+
+    /// User and group id inside.
+    #[must_use]
+    pub fn ids(&self) -> (u32, u32) {
+        (self.parts.uid, self.parts.gid)
+    }
+
+    /// Whether the caller is root on the host.
+    #[must_use]
+    pub fn root(&self) -> bool {
+        self.parts.root
+    }
+
+    /// The working directory inside.
+    #[must_use]
+    pub fn directory(&self) -> &SandboxPath {
+        &self.parts.directory
+    }
+
+    /// The command and its arguments.
+    #[must_use]
+    pub fn command(&self) -> &[OsString] {
+        &self.parts.command
+    }
+
+    /// The decision behind the command.
+    #[must_use]
+    pub fn command_decision(&self) -> DecisionId {
+        self.parts.command_decision
+    }
+
+    /// What is fixed for every sandbox.
+    #[must_use]
+    pub fn isolation(&self) -> &[DecisionId] {
+        &self.parts.isolation
+    }
+
+    /// What is made on the host before the start.
+    #[must_use]
+    pub fn preparations(&self) -> &[Preparation] {
+        &self.parts.preparations
+    }
+}

@@ -1,0 +1,191 @@
+//! The environment inside: `clean-environment` and `reserved-variable`, and what looks like a secret stays outside.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use indexmap::IndexMap;
+
+use crate::diagnostic::Diagnostic;
+use crate::draft::{Secret, Setting, Verdict};
+use crate::floor;
+use crate::leak;
+use crate::path::EnvName;
+use crate::trace::{DecisionId, Effect};
+
+use super::plan::{Origin, Variable};
+use super::{Checker, Fate};
+
+impl Checker<'_> {
+    /// Decides the whole environment. INVARIANT(clean-environment): it starts empty, and every variable has a decision.
+    pub(super) fn variables(&mut self) -> IndexMap<EnvName, Variable> {
+        let mut variables = IndexMap::new();
+        self.launcher_variables(&mut variables);
+        for setting in std::mem::take(&mut self.draft.settings) {
+            self.set(&mut variables, setting);
+        }
+        for (name, (verdict, decision)) in std::mem::take(&mut self.draft.variables) {
+            self.pass(&mut variables, name, verdict, decision);
+        }
+        variables
+    }
+
+    fn launcher_variables(&mut self, variables: &mut IndexMap<EnvName, Variable>) {
+        let home = self.host.home.as_os_str();
+        let below_home = |name: &str| {
+            let mut path = home.to_os_string();
+            path.push(name);
+            path
+        };
+        let values: [(&str, OsString, &'static str); 7] = [
+            ("HOME", home.to_os_string(), "the home directory keeps its path"),
+            ("USER", self.host.user.clone(), "the user's name"),
+            ("LOGNAME", self.host.user.clone(), "the user's name"),
+            (
+                "XDG_RUNTIME_DIR",
+                self.host.runtime_directory().as_os_str().to_os_string(),
+                "an empty directory of the sandbox's own",
+            ),
+            ("CLAUDE_CONFIG_DIR", below_home("/.claude"), "this project's own state"),
+            (
+                "CLAUDE_SECURESTORAGE_CONFIG_DIR",
+                below_home("/.claude-auth"),
+                "the login that all projects share",
+            ),
+            (
+                "CLAUDE_CODE_SANDBOXED",
+                "1".into(),
+                "no trust prompt: the sandbox is the permission layer",
+            ),
+        ];
+        for (name, value, reason) in values {
+            if let Ok(name) = EnvName::new(name) {
+                let decision = self.host_rule(Effect::Set, name.to_string(), reason, "launcher-variable");
+                variables.insert(
+                    name,
+                    Variable {
+                        value,
+                        secret: false,
+                        origin: Origin::Launcher,
+                        decision,
+                    },
+                );
+            }
+        }
+    }
+
+    fn set(&mut self, variables: &mut IndexMap<EnvName, Variable>, setting: Setting) {
+        let Setting { name, value, decision } = setting;
+        if self.refuse_reserved(&name, decision) {
+            return;
+        }
+        if let Some(earlier) = variables.get(&name) {
+            if earlier.origin == Origin::Launcher {
+                self.violation(
+                    Diagnostic::new("reserved-variable", format!("`{name}` is set by the launcher"))
+                        .hint("leave it out: it follows the sandbox's layout"),
+                    decision,
+                );
+                return;
+            }
+            self.fates.insert(earlier.decision, Fate::Overridden(decision));
+        }
+        let secret = leak::suspect(&name, &value).is_some();
+        variables.insert(
+            name,
+            Variable {
+                value,
+                secret,
+                origin: Origin::Policy,
+                decision,
+            },
+        );
+    }
+
+    fn pass(
+        &mut self,
+        variables: &mut IndexMap<EnvName, Variable>,
+        name: EnvName,
+        verdict: Verdict,
+        decision: DecisionId,
+    ) {
+        if verdict == Verdict::Hide {
+            return;
+        }
+        if self.refuse_reserved(&name, decision) {
+            return;
+        }
+        if let Some(set) = variables.get(&name) {
+            self.fates.insert(decision, Fate::Overridden(set.decision));
+            return;
+        }
+        let Some(value) = self.host.variables.get(&name).cloned() else {
+            return;
+        };
+        let suspicion = self.suspicion(&name, &value);
+        if let (Some(why), Verdict::Pass) = (&suspicion, verdict) {
+            // INVARIANT(secret-variable): a secret passes only where the policy says that it knows it to be one.
+            let why = format!("{why}; only `env::pass_secret` lets it pass");
+            self.fates.insert(
+                decision,
+                Fate::Clamped {
+                    code: "secret-variable",
+                    why,
+                },
+            );
+            return;
+        }
+        let secret = suspicion.is_some() || verdict == Verdict::PassSecret;
+        variables.insert(
+            name,
+            Variable {
+                value,
+                secret,
+                origin: Origin::Host,
+                decision,
+            },
+        );
+    }
+
+    /// Why a variable is taken for a secret, by the floor or by the policy's own patterns.
+    fn suspicion(&self, name: &EnvName, value: &OsStr) -> Option<String> {
+        if let Some(suspicion) = leak::suspect(name, value) {
+            return Some(suspicion.to_string());
+        }
+        self.draft.secrets.iter().find_map(|(secret, _)| match secret {
+            Secret::Name(pattern) if floor::glob(pattern.as_bytes(), name.as_os_str().as_bytes()) => {
+                Some(format!("its name matches the policy's secret `{pattern}`"))
+            }
+            _ => None,
+        })
+    }
+
+    /// INVARIANT(reserved-variable): what makes a loader, an interpreter or git run something never enters, whoever asks.
+    fn refuse_reserved(&mut self, name: &EnvName, decision: DecisionId) -> bool {
+        let Some(why) = floor::reserved(name) else {
+            return false;
+        };
+        self.violation(
+            Diagnostic::new("reserved-variable", format!("`{name}` may never enter: {why}"))
+                .hint(format!("answer `env::hide(why)` for `{name}`")),
+            decision,
+        );
+        true
+    }
+
+    /// Rules for names that matched nothing are marked: a typing error in a denylist is a hole.
+    pub(super) fn idle_name_rules(&mut self) {
+        let mut idle = Vec::new();
+        for (secret, decision) in &self.draft.secrets {
+            if let Secret::Name(pattern) = secret {
+                let matches = |name: &EnvName| floor::glob(pattern.as_bytes(), name.as_os_str().as_bytes());
+                if !self.host.variables.keys().any(matches) {
+                    idle.push(*decision);
+                }
+            }
+        }
+        for decision in idle {
+            self.fates
+                .insert(decision, Fate::Idle("no variable of the host has such a name".into()));
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Becomes bubblewrap. The only starter of processes; no shell and no supervisor stays between the terminal and Claude Code.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+
+use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
+
+use crate::bwrap::{Invocation, Word};
+use crate::diagnostic::Diagnostic;
+use crate::host::tree::plain;
+use crate::path::HostPath;
+use crate::sys::{self, Interrupts};
+
+/// Becomes bubblewrap with this invocation. Returns only where that failed.
+///
+/// # Errors
+/// Always an error: on success this process is bubblewrap.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that starts a process on the host"
+)]
+pub fn exec(bwrap: &HostPath, invocation: &Invocation) -> Diagnostic {
+    let prepared = prepare(invocation);
+    let (_files, arguments) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => return failed("prepare the start", &error),
+    };
+    // From here on Ctrl+C is bubblewrap's business, which ignores it; the first process inside gives it its meaning back.
+    sys::interrupts(Interrupts::Ignored);
+    // INVARIANT(clean-environment): an empty environment for bubblewrap itself, which is process 1 inside, where
+    // /proc/1/environ would show the host's.
+    let error = std::process::Command::new(bwrap.as_path())
+        .env_clear()
+        .args(arguments)
+        .exec();
+    sys::interrupts(Interrupts::Usual);
+    failed(&format!("start `{bwrap}`"), &error)
+}
+
+fn failed(what: &str, error: &io::Error) -> Diagnostic {
+    Diagnostic::new("launch", format!("cannot {what}: {}", plain(error))).hint("nothing was started")
+}
+
+/// Shuts what must not be inherited, then opens what bubblewrap reads: one file for its options, and those that they name.
+fn prepare(invocation: &Invocation) -> io::Result<(Vec<OwnedFd>, Vec<OsString>)> {
+    // INVARIANT(no-inherited-fds): the caller's descriptors first, so that ours, opened after it, are the only others.
+    sys::close_others_on_exec()?;
+    // INVARIANT(tty-and-keyring): the keyring is a property of this process that the exec keeps.
+    sys::fresh_session_keyring()?;
+    let mut files = Vec::with_capacity(invocation.files.len() + 1);
+    for content in &invocation.files {
+        files.push(memory_file(content)?);
+    }
+    let mut options = Vec::new();
+    for word in &invocation.options {
+        match word {
+            Word::Plain(word) | Word::Secret { value: word, .. } => options.extend_from_slice(word.as_bytes()),
+            Word::File(index) => {
+                let file = files
+                    .get(*index)
+                    .ok_or_else(|| io::Error::other("an option names a file that is not there"))?;
+                options.extend_from_slice(file.as_raw_fd().to_string().as_bytes());
+            }
+        }
+        options.push(0);
+    }
+    let options = memory_file(&options)?;
+    let mut arguments: Vec<OsString> = vec!["--args".into(), options.as_raw_fd().to_string().into(), "--".into()];
+    arguments.extend(invocation.command.iter().cloned());
+    files.push(options);
+    Ok((files, arguments))
+}
+
+/// A file in memory that exec keeps open; bubblewrap reads it and closes it before the command starts.
+fn memory_file(content: &[u8]) -> io::Result<OwnedFd> {
+    let file = memfd_create("claudebox", MemfdFlags::empty())?;
+    let mut rest = content;
+    while !rest.is_empty() {
+        let written = rustix::io::write(&file, rest)?;
+        rest = rest.get(written..).unwrap_or_default();
+    }
+    seek(&file, SeekFrom::Start(0))?;
+    Ok(file)
+}

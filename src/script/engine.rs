@@ -1,0 +1,188 @@
+//! The hardened script engine of one layer: what a policy script can do at all, and how much of it.
+//! Every limit and every switch is here, each with its reason.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rhai::packages::{
+    ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage, BasicStringPackage,
+    LogicPackage, MoreStringPackage, Package,
+};
+use rhai::{
+    Dynamic, Engine, EvalAltResult, FuncRegistration, Module, NativeCallContext, OptimizationLevel, Position,
+    def_package,
+};
+
+use crate::trace::{Effect, Site};
+
+use super::facts;
+use super::hook::Hook;
+use super::layer::Layer;
+use super::recorder::{Budget, Shared};
+use super::verbs::{self, Ruling, VERBS, Verb};
+
+/// The longest policy, in bytes. Positions of the engine are 16 bits wide: a longer text could have false line numbers.
+pub const SOURCE_MAX: u64 = 256 * 1024;
+/// The longest string a script can make, in bytes.
+pub const STRING_MAX: usize = 64 * 1024;
+/// The most items of an array or a map.
+pub const ITEMS_MAX: usize = 10_000;
+/// The deepest nesting of calls.
+pub const CALLS_MAX: usize = 32;
+/// The deepest nesting of expressions.
+pub const DEPTH_MAX: usize = 64;
+/// The most variables in scope.
+pub const VARIABLES_MAX: usize = 256;
+/// The most functions of one script.
+pub const FUNCTIONS_MAX: usize = 256;
+
+// Not the whole core package: it has `sleep`, which no limit sees, and `exit`, which turns half a hook into success.
+def_package! {
+    /// What a policy needs of the script language.
+    PolicyPackage(module) : ArithmeticPackage, LogicPackage, BasicStringPackage, MoreStringPackage, BasicArrayPackage,
+        BasicMapPackage, BasicIteratorPackage, BasicFnPackage {
+        module.set_custom_type::<Ruling>("Verdict");
+    }
+}
+
+/// Makes the engine of a layer. `below` is the layer that `base::` reaches; `layer` is this layer's own name.
+#[must_use]
+pub fn build(layer: &Arc<str>, below: Option<&Rc<Layer>>, recorder: &Shared, budget: &Rc<Budget>) -> Engine {
+    // INVARIANT(bounded-policy): limits on every dimension a script can grow in.
+    let mut engine = Engine::new_raw();
+    PolicyPackage::new().register_into_engine(&mut engine);
+    engine.set_max_string_size(STRING_MAX);
+    engine.set_max_array_size(ITEMS_MAX);
+    engine.set_max_map_size(ITEMS_MAX);
+    engine.set_max_call_levels(CALLS_MAX);
+    engine.set_max_expr_depths(DEPTH_MAX, DEPTH_MAX);
+    engine.set_max_variables(VARIABLES_MAX);
+    engine.set_max_functions(FUNCTIONS_MAX);
+    engine.set_max_modules(0);
+    // A script that catches errors could go on after its budget is spent or a request was refused.
+    for keyword in ["eval", "import", "export", "try"] {
+        engine.disable_symbol(keyword);
+    }
+    engine.set_strict_variables(true);
+    engine.set_fail_on_invalid_map_property(true);
+    // The optimizer would run verbs while the script is compiled, without a place and without a recorder.
+    engine.set_optimization_level(OptimizationLevel::None);
+    let counter = Rc::clone(budget);
+    engine.on_progress(move |_| if counter.spend() { None } else { Some(Dynamic::UNIT) });
+
+    facts::register(&mut engine);
+    register_verbs(&mut engine, layer, recorder);
+    register_base(&mut engine, below, recorder);
+
+    let notes = Rc::clone(recorder);
+    let noted_layer = Arc::clone(layer);
+    engine.on_debug(move |text, source, position| {
+        let site = site_of(&noted_layer, source, position);
+        let mut recorder = notes.borrow_mut();
+        let text = crate::path::printable(std::ffi::OsStr::new(text));
+        if let Err(refusal) = recorder.decide(Effect::Note, text, "debug", site) {
+            recorder.refusal.get_or_insert(refusal);
+        }
+    });
+    engine
+}
+
+/// The place of a call.
+fn site_of(layer: &Arc<str>, source: Option<&str>, position: Position) -> Site {
+    Site::Script {
+        layer: Arc::clone(layer),
+        file: source.unwrap_or_default().into(),
+        line: position.line().unwrap_or_default(),
+        column: position.position().unwrap_or_default(),
+    }
+}
+
+/// Verbs live in modules of their own: a script can define a function `pass`, but none named `env::pass`.
+fn register_verbs(engine: &mut Engine, layer: &Arc<str>, recorder: &Shared) {
+    let mut modules: Vec<(&str, Module)> = Vec::new();
+    for verb in VERBS {
+        let index = modules
+            .iter()
+            .position(|(name, _)| *name == verb.module)
+            .unwrap_or_else(|| {
+                modules.push((verb.module, Module::new()));
+                modules.len() - 1
+            });
+        if let Some((_, module)) = modules.get_mut(index) {
+            register_verb(module, verb, layer, recorder);
+        }
+    }
+    for (name, module) in modules {
+        engine.register_static_module(name, module.into());
+    }
+}
+
+fn register_verb(module: &mut Module, verb: &'static Verb, layer: &Arc<str>, recorder: &Shared) {
+    let (layer, recorder) = (Arc::clone(layer), Rc::clone(recorder));
+    let run = move |context: &NativeCallContext, values: &[Dynamic]| -> Result<Dynamic, Box<EvalAltResult>> {
+        let site = site_of(&layer, context.call_source(), context.call_position());
+        let mut recorder = recorder.borrow_mut();
+        let answer = verbs::call(verb, &mut recorder, values, site);
+        answer.map_err(|refusal| {
+            recorder.refusal.get_or_insert(refusal);
+            EvalAltResult::ErrorTerminated(Dynamic::UNIT, context.call_position()).into()
+        })
+    };
+    match verb.parameters.len() {
+        1 => FuncRegistration::new(verb.name)
+            .set_into_module(module, move |c: NativeCallContext, a: Dynamic| run(&c, &[a])),
+        2 => FuncRegistration::new(verb.name)
+            .set_into_module(module, move |c: NativeCallContext, a: Dynamic, b: Dynamic| {
+                run(&c, &[a, b])
+            }),
+        _ => FuncRegistration::new(verb.name).set_into_module(
+            module,
+            move |c: NativeCallContext, a: Dynamic, b: Dynamic, d: Dynamic| run(&c, &[a, b, d]),
+        ),
+    };
+}
+
+/// `base::HOOK(host)` calls the hook of the layers below, on their own engine: merged scripts would report false lines,
+/// and scripts as modules would resolve a helper of the same name to the wrong layer.
+fn register_base(engine: &mut Engine, below: Option<&Rc<Layer>>, recorder: &Shared) {
+    let mut module = Module::new();
+    for hook in Hook::ALL {
+        let below = below.cloned();
+        let recorder = Rc::clone(recorder);
+        let run = move |context: &NativeCallContext, values: Vec<Dynamic>| -> Result<Dynamic, Box<EvalAltResult>> {
+            let Some(layer) = below.as_deref().and_then(|layer| layer.answering(hook)) else {
+                return Err(EvalAltResult::ErrorRuntime(
+                    format!("no layer below answers the hook `{}`", hook.name()).into(),
+                    context.call_position(),
+                )
+                .into());
+            };
+            if !values.first().is_some_and(Dynamic::is::<facts::Facts>) {
+                return Err(EvalAltResult::ErrorRuntime(
+                    format!("`base::{}` takes the `host` that the hook was given", hook.name()).into(),
+                    context.call_position(),
+                )
+                .into());
+            }
+            layer.call(hook, values).map_err(|error| {
+                // An error from another engine keeps its line but not its file: it is told here, where the file is known.
+                let mut recorder = recorder.borrow_mut();
+                let diagnostic = super::error::diagnose(&error, layer, hook);
+                recorder.refusal.get_or_insert(diagnostic);
+                EvalAltResult::ErrorTerminated(Dynamic::UNIT, context.call_position()).into()
+            })
+        };
+        if hook.parameters().len() == 1 {
+            FuncRegistration::new(hook.name())
+                .set_into_module(&mut module, move |c: NativeCallContext, host: Dynamic| {
+                    run(&c, vec![host])
+                });
+        } else {
+            FuncRegistration::new(hook.name()).set_into_module(
+                &mut module,
+                move |c: NativeCallContext, host: Dynamic, name: Dynamic| run(&c, vec![host, name]),
+            );
+        }
+    }
+    engine.register_static_module("base", module.into());
+}

@@ -1,0 +1,380 @@
+//! The verbs a policy script decides with: one table, which the engine, the error messages and the book all read.
+//! A verb checks its arguments, stamps the place, and records; it grants nothing.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+
+use rhai::Dynamic;
+
+use crate::diagnostic::Diagnostic;
+use crate::draft::{Mount, Network, Request, Secret, Setting, Verdict};
+use crate::path::{EnvName, HostPath, SandboxPath, printable};
+use crate::trace::{Effect, Site};
+
+use super::facts::OsText;
+use super::hook::Hook;
+use super::recorder::{REASON_MAX, Recorder};
+
+/// What a parameter takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// A path: absolute, or `~/...`.
+    Path,
+    /// Any text.
+    Text,
+    /// Why. Not empty.
+    Reason,
+}
+
+/// One parameter.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameter {
+    /// Its name in the book.
+    pub name: &'static str,
+    /// What it takes.
+    pub takes: Takes,
+}
+
+/// One verb with one list of parameters.
+pub struct Verb {
+    /// The module: `env`, `mount`, …
+    pub module: &'static str,
+    /// The name in the module.
+    pub name: &'static str,
+    /// The parameters.
+    pub parameters: &'static [Parameter],
+    /// The hook it belongs to.
+    pub hook: Hook,
+    /// One line for the book.
+    pub doc: &'static str,
+    act: fn(&mut Recorder, &Arguments, Site) -> Result<Dynamic, Diagnostic>,
+}
+
+impl Verb {
+    /// `module::name`.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("{}::{}", self.module, self.name)
+    }
+
+    /// `module::name(parameter, ...)`.
+    #[must_use]
+    pub fn signature(&self) -> String {
+        let names: Vec<&str> = self.parameters.iter().map(|parameter| parameter.name).collect();
+        format!("{}({})", self.path(), names.join(", "))
+    }
+}
+
+/// A verdict on a variable on its way from a verb to the hook's answer.
+#[derive(Clone, Debug)]
+pub struct Ruling {
+    /// The answer.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: String,
+    /// Where.
+    pub site: Site,
+}
+
+const PATH: Parameter = Parameter {
+    name: "path",
+    takes: Takes::Path,
+};
+const AT: Parameter = Parameter {
+    name: "at",
+    takes: Takes::Path,
+};
+const WHY: Parameter = Parameter {
+    name: "why",
+    takes: Takes::Reason,
+};
+const NAME: Parameter = Parameter {
+    name: "name",
+    takes: Takes::Text,
+};
+const VALUE: Parameter = Parameter {
+    name: "value",
+    takes: Takes::Text,
+};
+const PATTERN: Parameter = Parameter {
+    name: "pattern",
+    takes: Takes::Text,
+};
+const GLOB: Parameter = Parameter {
+    name: "glob",
+    takes: Takes::Text,
+};
+const TARGET: Parameter = Parameter {
+    name: "target",
+    takes: Takes::Text,
+};
+const CONTENT: Parameter = Parameter {
+    name: "content",
+    takes: Takes::Text,
+};
+
+macro_rules! verbs {
+    ($($module:literal $name:literal ($($parameter:expr),*) in $hook:ident : $doc:literal => $act:expr;)*) => {
+        /// Every verb.
+        pub const VERBS: &[Verb] = &[$(Verb {
+            module: $module, name: $name, parameters: &[$($parameter),*], hook: Hook::$hook, doc: $doc, act: $act,
+        }),*];
+    };
+}
+
+verbs! {
+    "env" "pass" (WHY) in Variable: "lets the variable pass, unless it looks like a secret"
+        => |_, a, site| rule(Verdict::Pass, a, site);
+    "env" "pass_secret" (WHY) in Variable: "lets the variable pass although it looks like a secret; the audit marks it"
+        => |_, a, site| rule(Verdict::PassSecret, a, site);
+    "env" "hide" (WHY) in Variable: "keeps the variable outside"
+        => |_, a, site| rule(Verdict::Hide, a, site);
+    "env" "set" (NAME, VALUE, WHY) in Environment: "gives a variable a value; a later value replaces an earlier one"
+        => set;
+    "secret" "path" (PATH, WHY) in Secrets: "calls a path of the host, and all below it, a secret"
+        => |r, a, site| {
+            let path = a.host_path(r, 0)?;
+            secret(r, a, site, Effect::SecretPath, path.to_string(), Secret::Path(path))
+        };
+    "secret" "name" (PATTERN, WHY) in Secrets: "calls variables whose names match a secret: they pass by `env::pass_secret` alone"
+        => |r, a, site| {
+            let pattern = a.utf8(0)?;
+            secret(r, a, site, Effect::SecretName, pattern.clone(), Secret::Name(pattern))
+        };
+    "secret" "file" (GLOB, WHY) in Secrets: "masks files of the project whose names match"
+        => |r, a, site| {
+            let pattern = a.utf8(0)?;
+            secret(r, a, site, Effect::SecretFile, pattern.clone(), Secret::File(pattern))
+        };
+    "mount" "ro" (PATH, WHY) in Mounts: "shows a file or directory of the host at its own path, without write access"
+        => |r, a, site| { let path = a.host_path(r, 0)?; let at = path.same_inside(); mount(r, a, site, Effect::ReadOnly, Request::ReadOnly(path), at) };
+    "mount" "ro" (PATH, AT, WHY) in Mounts: "shows a file or directory of the host at another path, without write access"
+        => |r, a, site| { let path = a.host_path(r, 0)?; let at = a.sandbox_path(r, 1)?; mount(r, a, site, Effect::ReadOnly, Request::ReadOnly(path), at) };
+    "mount" "rw" (PATH, WHY) in Mounts: "shows a file or directory of the host at its own path, with write access"
+        => |r, a, site| { let path = a.host_path(r, 0)?; let at = path.same_inside(); mount(r, a, site, Effect::ReadWrite, Request::ReadWrite(path), at) };
+    "mount" "rw" (PATH, AT, WHY) in Mounts: "shows a file or directory of the host at another path, with write access"
+        => |r, a, site| { let path = a.host_path(r, 0)?; let at = a.sandbox_path(r, 1)?; mount(r, a, site, Effect::ReadWrite, Request::ReadWrite(path), at) };
+    "mount" "tmpfs" (PATH, WHY) in Mounts: "an empty directory in memory, gone with the sandbox"
+        => |r, a, site| { let at = a.sandbox_path(r, 0)?; mount(r, a, site, Effect::Tmpfs, Request::Tmpfs, at) };
+    "mount" "link" (TARGET, AT, WHY) in Mounts: "a symbolic link inside the sandbox"
+        => |r, a, site| { let target = a.text(0)?; let at = a.sandbox_path(r, 1)?; mount(r, a, site, Effect::Link, Request::Link(target), at) };
+    "mount" "text" (AT, CONTENT, WHY) in Mounts: "a file with this content, without write access"
+        => |r, a, site| { let at = a.sandbox_path(r, 0)?; let content = a.text(1)?; mount(r, a, site, Effect::Text, Request::Text(content.as_bytes().to_vec()), at) };
+    "mount" "mask" (PATH, WHY) in Mounts: "hides what a mount would show behind an empty file or directory"
+        => |r, a, site| { let at = a.sandbox_path(r, 0)?; mount(r, a, site, Effect::Mask, Request::Mask, at) };
+    "net" "none" (WHY) in Network: "no network but a loopback of the sandbox's own"
+        => |r, a, site| network(r, a, site, Network::None);
+    "net" "internet" (WHY) in Network: "a network of its own: the internet, neither the local network nor the host"
+        => |r, a, site| network(r, a, site, Network::Internet);
+    "net" "host" (WHY) in Network: "the host's own network, not isolated"
+        => |r, a, site| network(r, a, site, Network::Host);
+}
+
+/// The arguments of one call and what is needed to say what is wrong with them.
+pub struct Arguments<'call> {
+    verb: &'static Verb,
+    values: &'call [Dynamic],
+    site: &'call Site,
+}
+
+/// Runs one verb: the only entry from a script.
+///
+/// # Errors
+/// The arguments do not fit, the hook is another one, or the request is malformed.
+pub fn call(
+    verb: &'static Verb,
+    recorder: &mut Recorder,
+    values: &[Dynamic],
+    site: Site,
+) -> Result<Dynamic, Diagnostic> {
+    match recorder.hook {
+        None => {
+            return Err(Diagnostic::new(
+                "policy-hook",
+                format!("`{}` decides nothing outside a hook", verb.path()),
+            )
+            .at(site, "")
+            .hint(format!(
+                "call it in `fn {}({})`",
+                verb.hook.name(),
+                verb.hook.parameters().join(", ")
+            )));
+        }
+        Some(hook) if hook != verb.hook => {
+            return Err(Diagnostic::new(
+                "policy-hook",
+                format!("`{}` does not belong in the hook `{}`", verb.path(), hook.name()),
+            )
+            .at(site, "")
+            .hint(format!(
+                "call it in `fn {}({})`",
+                verb.hook.name(),
+                verb.hook.parameters().join(", ")
+            )));
+        }
+        Some(_) => {}
+    }
+    let arguments = Arguments {
+        verb,
+        values,
+        site: &site,
+    };
+    arguments.check()?;
+    (verb.act)(recorder, &arguments, site.clone())
+}
+
+impl Arguments<'_> {
+    fn wrong(&self, message: String) -> Diagnostic {
+        Diagnostic::new("policy-argument", message)
+            .at(self.site.clone(), "")
+            .hint(format!("`{}`: {}", self.verb.signature(), self.verb.doc))
+    }
+
+    /// Every argument is of the kind its parameter takes.
+    fn check(&self) -> Result<(), Diagnostic> {
+        for (parameter, value) in self.verb.parameters.iter().zip(self.values) {
+            let Some(text) = OsText::of(value) else {
+                return Err(self.wrong(format!(
+                    "`{}` takes text as `{}`, not {}",
+                    self.verb.path(),
+                    parameter.name,
+                    kind_of(value)
+                )));
+            };
+            if parameter.takes == Takes::Reason {
+                let reason = text.as_bytes();
+                if reason.iter().all(u8::is_ascii_whitespace) {
+                    return Err(self.wrong(format!("`{}` needs a reason, and this one is empty", self.verb.path())));
+                }
+                if reason.len() > REASON_MAX {
+                    return Err(self.wrong(format!("the reason is longer than {REASON_MAX} bytes")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The argument as bytes.
+    fn text(&self, index: usize) -> Result<OsString, Diagnostic> {
+        let text = self.values.get(index).and_then(OsText::of).unwrap_or_default();
+        if text.as_bytes().contains(&0) {
+            return Err(self.wrong("a NUL byte cannot be part of a path, a value or a file here".into()));
+        }
+        Ok(text)
+    }
+
+    fn utf8(&self, index: usize) -> Result<String, Diagnostic> {
+        let text = self.text(index)?;
+        match text.into_string() {
+            Ok(text) if text.is_empty() => Err(self.wrong("an empty pattern matches nothing".into())),
+            Ok(text) => Ok(text),
+            Err(text) => Err(self.wrong(format!("`{}` is not UTF-8", printable(&text)))),
+        }
+    }
+
+    fn reason(&self) -> String {
+        self.values
+            .last()
+            .and_then(OsText::of)
+            .map(|reason| printable(&reason))
+            .unwrap_or_default()
+    }
+
+    fn expanded(&self, recorder: &Recorder, index: usize) -> Result<std::path::PathBuf, Diagnostic> {
+        let text = self.text(index)?;
+        if text == "~" {
+            return Ok(recorder.home.as_path().to_path_buf());
+        }
+        Ok(match std::path::Path::new(&text).strip_prefix("~") {
+            Ok(rest) => recorder.home.as_path().join(rest),
+            Err(_) => text.into(),
+        })
+    }
+
+    fn host_path(&self, recorder: &Recorder, index: usize) -> Result<HostPath, Diagnostic> {
+        let path = self.expanded(recorder, index)?;
+        HostPath::new(&path).map_err(|why| self.malformed(&path, why))
+    }
+
+    fn sandbox_path(&self, recorder: &Recorder, index: usize) -> Result<SandboxPath, Diagnostic> {
+        let path = self.expanded(recorder, index)?;
+        SandboxPath::new(&path).map_err(|why| self.malformed(&path, why))
+    }
+
+    fn malformed(&self, path: &std::path::Path, why: crate::path::Malformed) -> Diagnostic {
+        self.wrong(format!("the path `{}` {why}", printable(path.as_os_str())))
+    }
+}
+
+/// The word for a value's type, in a user's terms.
+fn kind_of(value: &Dynamic) -> &'static str {
+    match value {
+        value if value.is_int() => "a number",
+        value if value.is_bool() => "a truth value",
+        value if value.is_array() => "an array",
+        value if value.is_map() => "a map",
+        value if value.is_unit() => "nothing",
+        value if value.is_fnptr() => "a function",
+        _ => "another kind of value",
+    }
+}
+
+fn rule(verdict: Verdict, arguments: &Arguments, site: Site) -> Result<Dynamic, Diagnostic> {
+    Ok(Dynamic::from(Ruling {
+        verdict,
+        reason: arguments.reason(),
+        site,
+    }))
+}
+
+fn set(recorder: &mut Recorder, arguments: &Arguments, site: Site) -> Result<Dynamic, Diagnostic> {
+    let name = arguments.text(0)?;
+    let name = EnvName::new(name.clone())
+        .map_err(|why| arguments.wrong(format!("the variable's name `{}` {why}", printable(&name))))?;
+    let value = arguments.text(1)?;
+    let decision = recorder.decide(Effect::Set, name.to_string(), &arguments.reason(), site)?;
+    recorder.draft.settings.push(Setting { name, value, decision });
+    Ok(Dynamic::UNIT)
+}
+
+fn secret(
+    recorder: &mut Recorder,
+    arguments: &Arguments,
+    site: Site,
+    effect: Effect,
+    subject: String,
+    secret: Secret,
+) -> Result<Dynamic, Diagnostic> {
+    let decision = recorder.decide(effect, subject, &arguments.reason(), site)?;
+    recorder.draft.secrets.push((secret, decision));
+    Ok(Dynamic::UNIT)
+}
+
+fn mount(
+    recorder: &mut Recorder,
+    arguments: &Arguments,
+    site: Site,
+    effect: Effect,
+    request: Request,
+    at: SandboxPath,
+) -> Result<Dynamic, Diagnostic> {
+    let decision = recorder.decide(effect, at.to_string(), &arguments.reason(), site)?;
+    recorder.draft.mounts.push(Mount {
+        request,
+        at,
+        decision,
+        required: false,
+    });
+    Ok(Dynamic::UNIT)
+}
+
+fn network(
+    recorder: &mut Recorder,
+    arguments: &Arguments,
+    site: Site,
+    network: Network,
+) -> Result<Dynamic, Diagnostic> {
+    let decision = recorder.decide(Effect::Network, network.word().to_string(), &arguments.reason(), site)?;
+    recorder.draft.network = Some((network, decision));
+    Ok(Dynamic::UNIT)
+}
