@@ -26,8 +26,8 @@ MDBOOK := 0.5.4
 # COMMAND=PACKAGE or PATH=PACKAGE, see .make/need
 NEEDS_BUILD := cc=gcc /usr/include/stdlib.h=libc6-dev
 NEEDS_RUN := bwrap=bubblewrap git=git /etc/ssl/certs/ca-certificates.crt=ca-certificates
-NEEDS_TEST := $(NEEDS_BUILD) $(NEEDS_RUN) curl=curl flock=util-linux ip=iproute2 nft=nftables npm=npm ps=procps setpriv=util-linux \
-	slirp4netns=slirp4netns strace=strace tmux=tmux unshare=util-linux useradd=passwd
+NEEDS_TEST := $(NEEDS_BUILD) $(NEEDS_RUN) curl=curl flock=util-linux ip=iproute2 nft=nftables node=nodejs npm=npm openssl=openssl \
+	ps=procps setpriv=util-linux slirp4netns=slirp4netns tmux=tmux unshare=util-linux useradd=passwd
 
 # The test programs run as root, whoever builds them: they make ordinary users, and test as those and as root.
 ifneq ($(UID),0)
