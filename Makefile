@@ -56,6 +56,7 @@ bench: cargo ## measure claudebox beside a bare bwrap
 	@tests/bench/run "$$CARGO_TARGET_DIR/release/claudebox"
 
 lint: cargo ## check the format and the lints, warnings denied
+	@.make/need $(NEEDS_BUILD)
 	@cargo fmt --check
 	@cargo clippy --locked --all-targets -- -D warnings
 
