@@ -184,9 +184,15 @@ pub fn shown(name: &EnvName, value: &OsStr, width: usize) -> String {
     if suspect(name, value).is_none() {
         return shortened(&printable(value), width);
     }
+    shortened(&redacted(value), width)
+}
+
+/// What stands for a secret value: its length, and not even its first bytes.
+#[must_use]
+pub fn redacted(value: &OsStr) -> String {
     let length = value.as_bytes().len();
     let bytes = if length == 1 { "byte" } else { "bytes" };
-    shortened(&format!("‹redacted, {length} {bytes}›"), width)
+    format!("‹redacted, {length} {bytes}›")
 }
 
 /// The first pattern of [`NAMES`] that an upper-case name matches once the innocent words are cut out.

@@ -11,9 +11,7 @@
 pub mod cli;
 pub mod request;
 
-pub mod floor;
 pub mod host;
-pub mod leak;
 pub mod path;
 
 pub mod script;

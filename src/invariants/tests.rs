@@ -113,7 +113,7 @@ fn secret_exposed() {
             assert_eq!(
                 mounts(&line),
                 format!(
-                    "error[secret-exposed]: {named}: SSH keys and known hosts\n{}hint: no policy can show it; copy what the project needs into the project\n",
+                    "error[secret-exposed]: {named}: it holds SSH keys\n{}hint: no policy can show it; copy what the project needs into the project\n",
                     excerpt(&line, 12, 2)
                 )
             );
@@ -212,7 +212,7 @@ fn no_sockets() {
     assert_eq!(
         mounts(line),
         format!(
-            "error[no-sockets]: `/run/docker.sock` leads to the socket `/run/docker.sock`: the Docker daemon\n{}{hint}",
+            "error[no-sockets]: `/run/docker.sock` leads to the socket `/run/docker.sock`: it belongs to the Docker daemon\n{}{hint}",
             excerpt(line, 12, 2)
         )
     );
@@ -299,7 +299,7 @@ fn reserved_variable() {
     let text = refusal("fn variable(host, name) {\n    env::pass(\"all\")\n}\n", &Rc::new(host));
     assert_eq!(
         text,
-        "error[reserved-variable]: `LD_PRELOAD` may never enter: the dynamic loader would load what it names\n  ——▶ p.rhai:2:10\n  |\n\
+        "error[reserved-variable]: `LD_PRELOAD` may never enter: it steers the dynamic loader\n  ——▶ p.rhai:2:10\n  |\n\
          2 |     env::pass(\"all\")\n  |          ^^^^\nhint: answer `env::hide(why)` for `LD_PRELOAD`\n"
     );
     let text = refusal(
@@ -358,7 +358,7 @@ fn project_root() {
         ("/home/u", "it is your home directory, with all your secrets"),
         ("/home", "your home directory lies in it"),
         ("/usr/lib", "`/usr` belongs to the system"),
-        ("/home/u/.ssh", "it lies in `/home/u/.ssh`: SSH keys and known hosts"),
+        ("/home/u/.ssh", "it lies in `/home/u/.ssh`: it holds SSH keys"),
         (
             "/home/u/.claudebox",
             "it lies in claudebox's own state, `/home/u/.claudebox`",
@@ -456,7 +456,7 @@ fn the_command_is_complete() {
             Word::File(index) => line.push_str(&format!(" FILE{index}")),
         }
     }
-    let instance = "/home/u/.claudebox/instances/p-f59b0cd2c4e1bfb4/claude";
+    let instance = "/home/u/.claudebox/instances/p-60ad706fe5335804/claude";
     assert_eq!(
         line.trim_start(),
         format!(

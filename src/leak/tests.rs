@@ -45,7 +45,7 @@ fn every_kind_of_secret_is_found_by_its_value() {
 
 #[test]
 fn tokens_are_found_inside_longer_values() {
-    let token = ["gh", "p_"].concat() + &noise(ALNUM, 36, 1);
+    let token = ["gh", "p_"].concat() + noise(ALNUM, 36, 1).as_str();
     for value in [
         format!("--header=x --auth={token} --verbose"),
         format!("https://github.com/a/b?x={token}"),
@@ -130,7 +130,7 @@ fn nothing_and_switches_are_no_secrets() {
     }
     assert_eq!(why("MY_API_KEY", "2"), Some(Suspicion::Name("*KEY*")));
     // An identifier's name excuses only a guess.
-    let token = ["gh", "p_"].concat() + &noise(ALNUM, 36, 1);
+    let token = ["gh", "p_"].concat() + noise(ALNUM, 36, 1).as_str();
     assert_eq!(why("COMMIT_SHA", &token), Some(Suspicion::Value("a GitHub token")));
     assert_eq!(
         why("GPG_KEY", concat!("-----BEG", "IN PGP PRIVATE K", "EY BLOCK-----")),

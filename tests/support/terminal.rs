@@ -113,7 +113,11 @@ impl Terminal {
     /// Waits for the shell to be back from the last [`Self::line_with_code`], and returns the exit code that it saw.
     #[track_caller]
     pub fn exit_code(&self) -> i32 {
-        let code = |screen: &str| prompt(screen).filter(|(number, _)| *number > self.number.get()).map(|(_, code)| code);
+        let code = |screen: &str| {
+            prompt(screen)
+                .filter(|(number, _)| *number > self.number.get())
+                .map(|(_, code)| code)
+        };
         let screen = self.wait("an exit code", |screen| code(screen).is_some());
         code(&screen).expect("the prompt that was waited for")
     }
