@@ -37,8 +37,10 @@ impl Terminal {
         let terminal = Self {
             directory,
             user: test.user(),
+            number: Cell::new(0),
         };
-        let shell = "exec env PS1='$ ' bash --norc --noprofile";
+        // The prompt shows the command's number and the last exit code: a shell whose command died of Ctrl+C runs nothing else on that line.
+        let shell = r"exec env PS1='[\#:$?] $ ' bash --norc --noprofile";
         terminal.tmux(&[
             "new-session",
             "-d",
