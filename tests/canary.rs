@@ -43,7 +43,7 @@ TERM
 TZ
 USER
 ";
-        let names = "tr '\\0' '\\n' < /proc/self/environ | cut -d= -f1 | sort";
+        let names = "tr '\\0' '\\n' < /proc/$$/environ | cut -d= -f1 | sort";
         let test = Test::new().who(user).var("FAVOURITE_COLOUR", "blue").var("EMPTY", "");
         test.args(["--yes", "--quiet", "--net", "none", "--exec", "--", "sh", "-c", names]).stdout(NAMES).run();
     }

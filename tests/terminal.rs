@@ -29,10 +29,10 @@ as_both! {
         };
 
         let control = Test::new().who(user).attack();
-        let naive = control.environment_line("bwrap --dev-bind / / --unshare-all ./attack type \"$(printf ' touch typed\\n.')\"");
+        let naive = control.environment_line("bwrap --dev-bind / / --unshare-all ./attack type ' touch typed'");
         assert_eq!(outcome(&control, &naive), ("type plain done\n".to_owned(), true), "the control could not type");
 
-        let test = boxed(Test::new().who(user).attack(), ["./attack", "type", " touch typed\n."]);
+        let test = boxed(Test::new().who(user).attack(), ["./attack", "type", " touch typed"]);
         assert_eq!(outcome(&test, &test.shell_line()), (REFUSED.to_owned(), false));
     }
 
