@@ -387,7 +387,7 @@ fn policy(decided: &Decided, items: &mut Vec<Item>) {
             items.push(item(
                 Mark::Good,
                 subject,
-                format!("granted by the host, as {} ask", layers.join(" and ")),
+                format!("loads, and a launch is granted: {}", layers.join(", ")),
             ));
         }
         Err(refusal) => {
