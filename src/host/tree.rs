@@ -208,6 +208,40 @@ impl Tree {
         }
     }
 
+    /// The names in a directory, sorted, each with whether it is a directory itself (a link to one is not); empty where
+    /// there is no such directory. One system call for many names: no more is asked of a file than the directory tells.
+    ///
+    /// # Errors
+    /// When the directory exists but cannot be read.
+    #[expect(clippy::disallowed_methods, reason = "this module is the reader of the file system")]
+    pub fn entries(&self, path: &Path) -> Result<Vec<(OsString, bool)>, Unreadable> {
+        let mut entries = Vec::new();
+        match self {
+            Self::Described(nodes) => {
+                let below = nodes.range::<Path, _>((std::ops::Bound::Excluded(path), std::ops::Bound::Unbounded));
+                for (candidate, (node, _)) in below.take_while(|(candidate, _)| candidate.starts_with(path)) {
+                    if candidate.parent() == Some(path) {
+                        let name = candidate.file_name().unwrap_or_default().to_os_string();
+                        entries.push((name, node.kind == Kind::Directory));
+                    }
+                }
+            }
+            Self::Real(_) => match std::fs::read_dir(path) {
+                Ok(found) => {
+                    for entry in found {
+                        let entry = entry.map_err(|error| unreadable(path, &error))?;
+                        let file_type = entry.file_type().map_err(|error| unreadable(path, &error))?;
+                        entries.push((entry.file_name(), file_type.is_dir()));
+                    }
+                }
+                Err(error) if is_absence(&error) => {}
+                Err(error) => return Err(unreadable(path, &error)),
+            },
+        }
+        entries.sort();
+        Ok(entries)
+    }
+
     /// The names in a directory, sorted; empty where there is no such directory.
     ///
     /// # Errors
