@@ -83,6 +83,25 @@ as_both! {
         boxed(test, ["./attack", "descriptors"]).run();
     }
 
+    /// A directory on a standard stream is as open as any other descriptor: its `..` leads out of every mount.
+    fn a_directory_on_a_standard_stream_is_refused(user: User) {
+        // text: from the program
+        const TEXT: &str = "error[no-inherited-fds]: descriptor 0 is a directory, and all that lies in it could be opened\n\
+                            hint: start claudebox without that redirection\n";
+        let test = |redirection: &str| {
+            let script = format!("exec \"$0\" \"$@\" {redirection}");
+            Test::new().who(user).file("~/.ssh/id_ed25519", "a key\n").directory("~/open").before(&["sh", "-c", &script])
+        };
+        let naive = ["bwrap", "--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin", "--symlink", "usr/lib", "/lib",
+            "--symlink", "usr/lib64", "/lib64", "--proc", "/proc", "--unshare-all", "cat", "/proc/self/fd/0/../.ssh/id_ed25519"];
+        assert_eq!(test("< ~/open").control(&naive).stdout, "a key\n");
+
+        let read = "cat /proc/self/fd/0/../.ssh/id_ed25519";
+        boxed(test("< ~/open"), ["sh", "-c", read]).stderr(TEXT).exit(125).run();
+        // The error itself cannot be told on such a stream; that it is refused can.
+        boxed(test("2< ~/open"), ["sh", "-c", "cat /proc/self/fd/2/../.ssh/id_ed25519"]).exit(125).run();
+    }
+
     /// The payload's exit code is claudebox's, and a signal is told as shells tell it.
     fn exit_codes_pass(user: User) {
         for (script, code) in [("exit 0", 0), ("exit 7", 7), ("exit 125", 125), ("exit 255", 255), ("kill -TERM $$", 143), ("kill -KILL $$", 137)] {
