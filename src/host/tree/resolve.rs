@@ -29,7 +29,7 @@ impl Tree {
     }
 
     /// The same for a directory that is asked about again and again.
-    fn resolve_directory(&self, path: &HostPath) -> Result<Rc<Resolved>, Unreadable> {
+    pub(super) fn resolve_directory(&self, path: &HostPath) -> Result<Rc<Resolved>, Unreadable> {
         if let Some(known) = self.resolved.borrow().get(path.as_os_str()) {
             return Ok(Rc::clone(known));
         }
