@@ -43,16 +43,7 @@ impl Checker<'_> {
         if let Some(whole) = floor::never_whole(home).into_iter().find(|path| path == root) {
             return Some(format!("`{whole}` holds more than a project"));
         }
-        for (own, what) in self.host.own_paths() {
-            if root.within(&own) {
-                return Some(format!("it lies in {what}, `{own}`"));
-            }
-        }
-        for (secret, why, _) in &self.secrets {
-            if root.within(secret) {
-                return Some(format!("it lies in `{secret}`: {why}"));
-            }
-        }
-        None
+        let (path, hidden) = self.hidden.around(root)?;
+        Some(format!("it lies in `{path}`: {}", hidden.why))
     }
 }
