@@ -21,6 +21,7 @@ mod audit;
 mod canary;
 mod claude_code;
 mod launch;
+mod network;
 mod policies;
 mod requirements;
 mod support;

@@ -37,7 +37,7 @@ use crate::sys::namespace;
 use crate::sys::netlink::{Service, Socket};
 
 /// How long slirp4netns may take to attach. It takes milliseconds; a machine under heavy load may take longer.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How much of what slirp4netns says is kept, in bytes. It goes on as long as the session does.
 const LOG_MAX: u64 = 16 * 1024;
@@ -87,6 +87,7 @@ pub fn attach(needs: &Needs) -> Result<OwnedFd, Diagnostic> {
 
     namespace::enter(needs.uid, needs.gid).map_err(|wrong| namespaces(&wrong))?;
     loopback_up().map_err(|error| failed("switch the loopback on", &error))?;
+    settings();
     // INVARIANT(network): the rules are there before any interface is.
     filter(internet).map_err(|error| rules(&error))?;
 
@@ -102,6 +103,15 @@ pub fn attach(needs: &Needs) -> Result<OwnedFd, Diagnostic> {
 
 fn loopback_up() -> io::Result<()> {
     Socket::open(Service::Route)?.change(&route::loopback_up(), 1)
+}
+
+/// Settings of the namespace, for the interface that comes. Both are comfort and not defence: where one cannot be made, the rules
+/// hold all the same, and ping(8) does not work.
+fn settings() {
+    // The caller's group, which is 0 here, may use ping without privileges (icmp(7)).
+    let _ = std::fs::write("/proc/sys/net/ipv4/ping_group_range", "0 0");
+    // No address of IPv6 on the interface: programs then do not try what the rules refuse.
+    let _ = std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
 }
 
 fn filter(internet: &Internet) -> io::Result<()> {
