@@ -5,6 +5,7 @@ pub mod bubblewrap;
 pub mod claude;
 pub mod git;
 mod locale;
+pub mod namespaces;
 pub mod nix;
 mod sockets;
 pub mod terminal;
@@ -24,15 +25,13 @@ use crate::script::layer::Source;
 use crate::sys;
 
 use claude::{Claude, NotFound, Search};
+use namespaces::Namespaces;
 use nix::{Daemon, Platform};
 use terminal::Terminal;
 use tree::Tree;
 
 /// The user id inside when the caller is root: Claude Code refuses to skip permissions as uid 0.
 const ORDINARY_ID: u32 = 1000;
-
-/// AppArmor's switch: 1 where only programs with a profile that says so get privileges in a user namespace.
-pub const APPARMOR_SWITCH: &str = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
 
 /// Longest memory of the machine's administrator that is handed on, in bytes.
 const MEMORY_MAX: u64 = 1024 * 1024;
@@ -93,8 +92,8 @@ pub struct Host {
     pub places: Places,
     /// This program.
     pub executable: HostPath,
-    /// Whether the kernel lets only chosen programs make user namespaces with privileges in them (AppArmor, as on Ubuntu).
-    pub namespaces_restricted: bool,
+    /// Whether user namespaces can be made.
+    pub namespaces: Namespaces,
     /// The standard streams.
     pub terminal: Terminal,
     /// What the machine's administrator tells Claude Code, if anything.
@@ -161,10 +160,7 @@ impl Host {
             claude: claude::find(&tree, &search),
             bwrap: bubblewrap::find(&tree, search.path, uid, &project),
             sockets: sockets::bound(),
-            namespaces_restricted: uid != 0
-                && tree
-                    .read(std::path::Path::new(APPARMOR_SWITCH), 16)
-                    .is_ok_and(|value| value.starts_with(b"1")),
+            namespaces: Namespaces::look(&tree, uid),
             moved_secrets: moved_secrets(&variables, &home),
             places: Places {
                 config: joined(&config, "claudebox")?,
@@ -517,7 +513,7 @@ pub fn described(tree: Tree) -> Rc<Host> {
         claude: Err(NotFound::Nowhere),
         bwrap: Ok(path("/usr/bin/bwrap")),
         sockets: Vec::new(),
-        namespaces_restricted: false,
+        namespaces: Namespaces::Free,
         moved_secrets: Vec::new(),
         places: Places {
             config: path("/home/u/.config/claudebox"),
