@@ -1,6 +1,9 @@
 //! The start: what is asked, what is refused, what a dry run prints; nothing is started after any error.
 
+use std::io::{BufRead, BufReader};
 use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::terminal::Terminal;
 use crate::support::{Test, User, as_both};
@@ -210,11 +213,6 @@ For more information, try '--help'.
     fn a_killed_launcher_leaves_nothing(user: User) {
         // Half a millisecond apart from the start to well beyond the moment at which the payload runs.
         const MOMENTS: u64 = 60;
-        let kill = |test: &Test, moment: u64| {
-            let running = test.spawn();
-            std::thread::sleep(Duration::from_micros(500 * moment));
-            drop(running);
-        };
         let base = Test::new().who(user);
         let tag = base.base().display().to_string();
         // The sandbox carries the test's own directory on its command line, and the payload in its environment.
@@ -222,16 +220,27 @@ For more information, try '--help'.
         let alive = || processes().into_iter().filter(|(_, text)| text.contains(&tag)).map(|(pid, _)| pid).collect::<Vec<_>>();
 
         let test = base.args_of(["--yes", "--quiet", "--net", "none", "--exec", "--"].iter().chain(&payload));
+        // The kernel needs a moment to end what is told to end; what lives after it lives on, and is ended here.
+        let survivors = || {
+            std::thread::sleep(Duration::from_secs(2));
+            let survivors = alive();
+            for pid in survivors.iter().filter_map(|pid| Pid::from_raw(*pid)) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+            survivors
+        };
+        let naive = ["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "sh", "-c", "echo up; exec sleep 600", &tag];
+        let mut running = test.spawn_control(&naive);
+        BufReader::new(running.stdout()).read_line(&mut String::new()).expect("the payload's first line");
+        drop(running);
+        assert_ne!(survivors(), Vec::<i32>::new(), "the naive sandbox ends with its launcher");
+
         for moment in 0..MOMENTS {
-            kill(&test, moment);
+            let running = test.spawn();
+            std::thread::sleep(Duration::from_micros(500 * moment));
+            drop(running);
         }
-        // The kernel needs a moment to end what is told to end; what lives after it lives on.
-        std::thread::sleep(Duration::from_secs(2));
-        let survivors = alive();
-        for pid in &survivors {
-            let _ = rustix::process::kill_process(rustix::process::Pid::from_raw(*pid).expect("a pid"), rustix::process::Signal::KILL);
-        }
-        assert_eq!(survivors, Vec::<i32>::new(), "processes that outlived their launcher");
+        assert_eq!(survivors(), Vec::<i32>::new(), "processes that outlived their launcher");
 
         let paths = |test: &Test| test.snapshot().into_keys().map(|path| test.blank(&path.display().to_string())).collect::<Vec<_>>();
         let fresh = Test::new().who(user).args(["--yes", "--quiet", "--net", "none", "--exec", "--", "true"]);
@@ -393,10 +402,10 @@ hint: no policy can show it; copy what the project needs into the project
     ),
     (
         "[HOME]/.claudebox/instances",
-        r#"error[project-root]: `[HOME]/.claudebox/instances` cannot be the project: it lies in claudebox's own state, `[HOME]/.claudebox`
+        r#"error[project-root]: `[HOME]/.claudebox/instances` cannot be the project: it lies in `[HOME]/.claudebox`: it is claudebox's own state
 hint: change to a directory of its own for the project and start again
 
-error[own-controls]: `[HOME]/.claudebox/instances` lies in claudebox's own state, `[HOME]/.claudebox`
+error[own-controls]: `[HOME]/.claudebox/instances` cannot be shown: it is claudebox's own state
   ——▶ policy/policy.rhai:65:12
    |
 65 |     mount::rw(host.project, "the project");
@@ -406,10 +415,10 @@ hint: claudebox mounts what a sandbox needs of it by itself
     ),
     (
         "[HOME]/.config/claudebox",
-        r#"error[project-root]: `[HOME]/.config/claudebox` cannot be the project: it lies in claudebox's own configuration, `[HOME]/.config/claudebox`
+        r#"error[project-root]: `[HOME]/.config/claudebox` cannot be the project: it lies in `[HOME]/.config/claudebox`: it is claudebox's own configuration
 hint: change to a directory of its own for the project and start again
 
-error[own-controls]: `[HOME]/.config/claudebox` lies in claudebox's own configuration, `[HOME]/.config/claudebox`
+error[own-controls]: `[HOME]/.config/claudebox` cannot be shown: it is claudebox's own configuration
   ——▶ policy/policy.rhai:65:12
    |
 65 |     mount::rw(host.project, "the project");
