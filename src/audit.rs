@@ -9,9 +9,9 @@ use crate::style::{Style, Tone};
 use crate::trace::{DecisionId, Trace};
 
 /// The widest column of names.
-const NAME_WIDTH: usize = 32;
+const NAME_WIDTH: usize = 26;
 /// The width of the column of values.
-const VALUE_WIDTH: usize = 28;
+const VALUE_WIDTH: usize = 20;
 
 /// The audit of a launch.
 #[must_use]
@@ -53,10 +53,10 @@ fn variables(plan: &Plan, trace: &Trace, style: Style) -> String {
         let origin = match variable.origin {
             Origin::Host => "host",
             Origin::Policy => "policy",
-            Origin::Launcher => "claudebox",
+            Origin::Launcher => "fixed",
         };
         let line = format!(
-            "  {:<width$}  {:<VALUE_WIDTH$}  {origin:<9}  {}",
+            "  {:<width$}  {:<VALUE_WIDTH$}  {origin:<6}  {}",
             name.to_string(),
             value,
             reason(trace, variable.decision)

@@ -84,6 +84,8 @@ pub struct Host {
     pub bwrap: Result<HostPath, Diagnostic>,
     /// Unix sockets that are bound right now.
     pub sockets: Vec<HostPath>,
+    /// Where variables say that secrets lie, and which variable says so.
+    pub moved_secrets: Vec<(HostPath, &'static str)>,
     /// claudebox's own directories.
     pub places: Places,
     /// This program.
@@ -154,6 +156,7 @@ impl Host {
             claude: claude::find(&tree, &search),
             bwrap: bubblewrap::find(&tree, search.path, uid, &project),
             sockets: sockets::bound(),
+            moved_secrets: moved_secrets(&variables, &home),
             places: Places {
                 config: joined(&config, "claudebox")?,
                 state: joined(&home, ".claudebox")?,
@@ -331,6 +334,45 @@ const CA_PLACES: [&str; 4] = [
     "/etc/ssl/ca-bundle.pem",
 ];
 
+/// Variables that move a program's secrets away from where the floor knows them.
+const MOVERS: [&str; 17] = [
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AZURE_CONFIG_DIR",
+    "CLOUDSDK_CONFIG",
+    "DOCKER_CONFIG",
+    "GH_CONFIG_DIR",
+    "GNUPGHOME",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "KUBECONFIG",
+    "NETRC",
+    "NPM_CONFIG_USERCONFIG",
+    "PASSWORD_STORE_DIR",
+    "PGPASSFILE",
+    "PIP_CONFIG_FILE",
+    "SOPS_AGE_KEY_FILE",
+    "VAULT_TOKEN_FILE",
+    "HISTFILE",
+];
+
+/// The paths that such variables name. A list (`KUBECONFIG`) counts item by item. The home itself, or what lies above it,
+/// is not taken: a variable must not be able to declare everything a secret.
+fn moved_secrets(variables: &IndexMap<EnvName, OsString>, home: &HostPath) -> Vec<(HostPath, &'static str)> {
+    let mut moved = Vec::new();
+    for mover in MOVERS {
+        let Some(value) = EnvName::new(mover).ok().and_then(|name| variables.get(&name)) else {
+            continue;
+        };
+        for item in value.as_bytes().split(|byte| *byte == b':') {
+            match HostPath::new(OsStr::from_bytes(item)) {
+                Ok(path) if !home.within(&path) => moved.push((path, mover)),
+                _ => {}
+            }
+        }
+    }
+    moved
+}
+
 /// The environment, each name once. An entry without a proper name cannot pass and is left out.
 fn environment(entries: impl Iterator<Item = (OsString, OsString)>) -> IndexMap<EnvName, OsString> {
     let mut variables = IndexMap::new();
@@ -466,6 +508,7 @@ pub fn described(tree: Tree) -> Rc<Host> {
         claude: Err(NotFound::Nowhere),
         bwrap: Ok(path("/usr/bin/bwrap")),
         sockets: Vec::new(),
+        moved_secrets: Vec::new(),
         places: Places {
             config: path("/home/u/.config/claudebox"),
             state: path("/home/u/.claudebox"),

@@ -6,6 +6,8 @@ mod mounts;
 pub mod plan;
 mod project;
 pub mod structure;
+#[cfg(test)]
+mod tests;
 mod variables;
 
 use indexmap::IndexMap;
@@ -124,7 +126,7 @@ pub fn check(draft: Draft, trace: &mut Trace, host: &Host, request: &Request, so
         secrets: Vec::new(),
         sockets: floor::sockets(&host.home, host.uid)
             .into_iter()
-            .map(|(path, why)| (path, why.to_string()))
+            .map(|(path, why)| (path, format!("it belongs to {why}")))
             .collect(),
         draft,
         trace,
@@ -248,8 +250,11 @@ impl Checker<'_> {
     fn gather_secrets(&mut self) {
         let mut found: Vec<(HostPath, String, Option<DecisionId>)> = floor::secrets(&self.host.home)
             .into_iter()
-            .map(|(path, why)| (path, why.to_string(), None))
+            .map(|(path, why)| (path, format!("it holds {why}"), None))
             .collect();
+        for (path, variable) in &self.host.moved_secrets {
+            found.push((path.clone(), format!("`{variable}` says that secrets lie there"), None));
+        }
         for (secret, decision) in &self.draft.secrets {
             if let Secret::Path(path) = secret {
                 let why = self
@@ -336,26 +341,29 @@ impl Checker<'_> {
     fn tell_claude(&mut self, network: Network) {
         if let Ok(at) = SandboxPath::new(awareness::PLACE) {
             let text = awareness::text(self.host, &self.mounts, network, self.trace);
-            let decision = self.host_rule(Effect::Text, at.to_string(), "what is true of this launch", "awareness");
-            self.mounts.push(Mount {
-                at,
-                what: What::Text(text),
-                decision,
-            });
+            self.told(at, text, "what is true of this launch");
         }
         if let Ok(at) = SandboxPath::new(awareness::SETTINGS_PLACE) {
             let text = awareness::SETTINGS.as_bytes().to_vec();
-            let decision = self.host_rule(
-                Effect::Text,
-                at.to_string(),
-                "no warning before each start: the sandbox is the permission layer",
-                "awareness",
-            );
-            self.mounts.push(Mount {
+            self.told(
                 at,
-                what: What::Text(text),
-                decision,
-            });
+                text,
+                "no warning before each start: the sandbox is the permission layer",
+            );
+        }
+    }
+
+    /// A file that the launcher lays into the finished sandbox.
+    fn told(&mut self, at: SandboxPath, content: Vec<u8>, reason: &str) {
+        let decision = self.host_rule(Effect::Text, at.to_string(), reason, "awareness");
+        let mount = Mount {
+            at,
+            what: What::Text(content),
+            decision,
+        };
+        match self.mount_point_error(&self.mounts, &mount) {
+            None => self.mounts.push(mount),
+            Some(error) => self.refuse(error),
         }
     }
 }

@@ -172,12 +172,9 @@ pub fn suspect(name: &EnvName, value: &OsStr) -> Option<Suspicion> {
     if glob(b"*_PROXY", &upper) && value.contains(&b'@') && value.contains(&b':') {
         return Some(Suspicion::Value("a proxy with a password"));
     }
+    let what = random::looks_random(value)?;
     let identifier = IDENTIFIERS.iter().any(|pattern| glob(pattern.as_bytes(), &upper));
-    if identifier {
-        None
-    } else {
-        random::looks_random(value).map(Suspicion::Value)
-    }
+    (!identifier).then_some(Suspicion::Value(what))
 }
 
 /// How an audit shows a value: escaped, and cut to `width` columns with `…` at the end. A value that looks like a secret
@@ -259,5 +256,7 @@ fn columns(c: char) -> usize {
     }
 }
 
+#[cfg(test)]
+mod samples;
 #[cfg(test)]
 mod tests;

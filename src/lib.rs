@@ -26,6 +26,7 @@ pub mod state;
 
 pub mod audit;
 pub mod awareness;
+pub mod check;
 
 pub mod bwrap;
 pub mod dry_run;
@@ -47,6 +48,7 @@ use diagnostic::{Refusal, Sources};
 use host::Host;
 use invariants::Verdict;
 use request::Request;
+use script::layer::Source;
 use style::Style;
 use trace::Trace;
 
@@ -69,6 +71,17 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     let request = cli.request();
     let host = Rc::new(Host::gather()?);
     let decided = decide(&host, &request)?;
+    if cli.check {
+        let trial = host.bwrap.as_ref().ok().map(launch::trial);
+        let items = check::items(&host, &decided, trial.as_ref());
+        let style = Style::of(cli.color, &host.terminal);
+        output::result(&if cli.json {
+            check::json(&items)
+        } else {
+            check::text(&items, style)
+        });
+        return Ok(u8::from(check::stops(&items)));
+    }
     let plan = decided.verdict.outcome.as_ref().map_err(Clone::clone)?;
     let invocation = bwrap::invocation(plan);
     if cli.dry_run {
@@ -103,8 +116,13 @@ pub struct Decided {
 /// # Errors
 /// A policy's file cannot be read. What a policy does wrong is part of the verdict.
 pub fn decide(host: &Rc<Host>, request: &Request) -> Result<Decided, Refusal> {
-    let layers = host.layers(request)?;
-    let evaluation = script::evaluate(&layers, host);
+    Ok(decide_with(&host.layers(request)?, host, request))
+}
+
+/// The same with the policy's layers at hand, the lowest first.
+#[must_use]
+pub fn decide_with(layers: &[Source], host: &Rc<Host>, request: &Request) -> Decided {
+    let evaluation = script::evaluate(layers, host);
     let (mut trace, sources) = (evaluation.trace, evaluation.sources);
     let verdict = match evaluation.outcome {
         Ok(mut draft) => {
@@ -113,9 +131,9 @@ pub fn decide(host: &Rc<Host>, request: &Request) -> Result<Decided, Refusal> {
         }
         Err(diagnostic) => Verdict::failed(diagnostic, &sources),
     };
-    Ok(Decided {
+    Decided {
         trace,
         verdict,
         sources,
-    })
+    }
 }

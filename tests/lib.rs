@@ -20,5 +20,6 @@
 mod canary;
 mod claude_code;
 mod launch;
+mod requirements;
 mod support;
 mod terminal;

@@ -266,13 +266,13 @@ impl Tree {
         }
     }
 
-    /// Looks below `root` for files that `wanted` names, in a bounded number of directories and without following a link.
+    /// Looks below `root` for what `wanted` says yes to, by its name and whether it is a directory, in a bounded number of directories and without following a link.
     /// Directories of packages and build results are passed over: nobody keeps secrets there, and they are large.
     ///
     /// # Errors
     /// When `root` itself cannot be read. A directory below it that cannot be read is passed over: the sandbox, which
     /// runs with the same rights, cannot read it either.
-    pub fn search(&self, root: &HostPath, wanted: &dyn Fn(&OsStr) -> bool) -> Result<Found, Unreadable> {
+    pub fn search(&self, root: &HostPath, wanted: &dyn Fn(&OsStr, bool) -> bool) -> Result<Found, Unreadable> {
         let mut found = Found::default();
         let mut level = vec![root.clone()];
         let mut left = SEARCH_MAX;
@@ -294,7 +294,7 @@ impl Tree {
                     let Ok(path) = directory.join(&name) else {
                         continue;
                     };
-                    if wanted(&name) {
+                    if wanted(&name, is_directory) {
                         found.found.push(path);
                     } else if is_directory && !PASSED_OVER.iter().any(|passed| name == *passed) {
                         next.push(path);

@@ -27,7 +27,10 @@ impl Checker<'_> {
                 .iter()
                 .find(|(pattern, _)| floor::glob(pattern.as_bytes(), name.as_bytes()))
         };
-        let wanted = |name: &OsStr| by_policy(name).is_some() || floor::project_secret(name).is_some();
+        // A directory `.env` is a Python environment, not a file of secrets; a policy's own pattern may mean a directory.
+        let wanted = |name: &OsStr, is_directory: bool| {
+            by_policy(name).is_some() || (!is_directory && floor::project_secret(name).is_some())
+        };
         let search = match self.host.tree.search(&self.host.project, &wanted) {
             Ok(search) => search,
             Err(error) => {

@@ -210,7 +210,7 @@ impl Checker<'_> {
         self.mounts = kept;
     }
 
-    fn mount_point_error(&self, above: &[Mount], mount: &Mount) -> Option<Diagnostic> {
+    pub(super) fn mount_point_error(&self, above: &[Mount], mount: &Mount) -> Option<Diagnostic> {
         let cover = cover(above, &mount.at)?;
         let hint = "mount it at a place outside that mount, or make the place on the host first";
         let error = |why: String| {
@@ -388,7 +388,7 @@ fn claims(at: &SandboxPath, built: &str) -> bool {
         return true;
     };
     // Inside `/proc` and the like nothing is mounted either; below the root everything is.
-    *at == built || (built.depth() > 0 && (at.within(&built) || (built.depth() > 1 && built.within(at))))
+    *at == built || (built.depth() > 0 && at.within(&built))
 }
 
 fn named(asked: &HostPath, resolved: &Resolved) -> String {

@@ -165,7 +165,7 @@ impl Checker<'_> {
             return false;
         };
         self.violation(
-            Diagnostic::new("reserved-variable", format!("`{name}` may never enter: {why}"))
+            Diagnostic::new("reserved-variable", format!("`{name}` may never enter: it {why}"))
                 .hint(format!("answer `env::hide(why)` for `{name}`")),
             decision,
         );

@@ -1,5 +1,8 @@
 //! Whether a value is one long random token, of an issuer that marks its tokens in no way. This is a guess, made to be
 //! wrong seldom on names, paths, versions and lists.
+//!
+//! Measured: of random base64 it finds 94 to 97 in 100 at 24 bytes and 98 to 100 at 32 and more, of hex all. Of the 170,000
+//! file names of a Debian system with many build results it takes 23 wrongly for random (`XtAppGetErrorDatabase.3.gz`).
 
 /// What a random value looks like, as the end of "looks like ...".
 ///

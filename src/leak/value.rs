@@ -114,6 +114,9 @@ fn sextet(byte: u8) -> Option<u8> {
 
 /// `Bearer` and `Basic` credentials, and header lines that carry a key.
 fn header(value: &[u8]) -> Option<&'static str> {
+    if !value.iter().any(|byte| matches!(byte, b' ' | b':')) {
+        return None;
+    }
     let lower = value.to_ascii_lowercase();
     for (scheme, least, what) in [
         (&b"bearer "[..], 12, "a bearer token"),
@@ -230,16 +233,22 @@ fn special(value: &[u8]) -> Option<&'static str> {
 
 /// Where `needle` first stands in `text`.
 fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
-    text.windows(needle.len()).position(|window| window == needle)
+    positions(text, needle).next()
 }
 
 /// Where the text goes on behind each `needle` that stands at the beginning of a word.
 fn words<'a>(text: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
-    text.windows(needle.len())
+    positions(text, needle).filter_map(|at| {
+        let before = at.checked_sub(1).and_then(|at| text.get(at));
+        (!before.is_some_and(u8::is_ascii_alphanumeric)).then_some(at + needle.len())
+    })
+}
+
+/// Where `needle` stands in `text`. Most values hold no more than its first byte, so that byte is looked for alone.
+fn positions<'a>(text: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    let first = needle.first();
+    text.iter()
         .enumerate()
-        .filter(move |(_, window)| *window == needle)
-        .filter_map(move |(at, _)| {
-            let before = at.checked_sub(1).and_then(|at| text.get(at));
-            (!before.is_some_and(u8::is_ascii_alphanumeric)).then_some(at + needle.len())
-        })
+        .filter(move |(at, byte)| Some(*byte) == first && text.get(*at..).is_some_and(|rest| rest.starts_with(needle)))
+        .map(|(at, _)| at)
 }

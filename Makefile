@@ -1,0 +1,84 @@
+# What a person does with claudebox from its source. `make` alone lists it.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+UID := $(shell id -u)
+
+# Where `make run` starts Claude Code. PWD is the directory the user called make from, also with `make -C`.
+PROJECT ?= $(or $(PWD),$(CURDIR))
+# Arguments for claudebox, quoted as for a shell: make run ARGS='--yes -p "say hi"'
+ARGS ?=
+# `make install` puts the program into bin/ below this.
+PREFIX ?= $(if $(filter 0,$(UID)),/usr/local,$(HOME)/.local)
+# What `make run` installs lies outside every project: an agent must not be able to write the program that confines it.
+DATA := $(or $(XDG_DATA_HOME),$(HOME)/.local/share)/claudebox
+# Tools that only developers need are shared by all clones.
+TOOLS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/claudebox-dev
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+export CARGO_TARGET_DIR DATA DESTDIR PREFIX PROJECT TOOLS
+
+# The Claude Code that the tests run. It lies where every user of the machine can read it: the tests make users of their own.
+CLAUDE_TESTED := 2.1.330
+CLAUDE_TESTED_DIR := /var/cache/claudebox-test/claude
+DENY := 0.20.2
+MDBOOK := 0.5.4
+
+# COMMAND=PACKAGE or PATH=PACKAGE, see .make/need
+NEEDS_BUILD := cc=gcc /usr/include/stdlib.h=libc6-dev
+NEEDS_RUN := bwrap=bubblewrap git=git /etc/ssl/certs/ca-certificates.crt=ca-certificates
+NEEDS_TEST := $(NEEDS_BUILD) $(NEEDS_RUN) curl=curl flock=util-linux ip=iproute2 nft=nftables node=nodejs npm=npm openssl=openssl \
+	ps=procps setpriv=util-linux slirp4netns=slirp4netns tmux=tmux unshare=util-linux useradd=passwd
+
+# The test programs run as root, whoever builds them: they make ordinary users, and test as those and as root.
+ifneq ($(UID),0)
+AS_ROOT := --config 'target."cfg(unix)".runner = ["sudo", "-E", "-H"]'
+endif
+
+.PHONY: help run test test-setup bench lint deny book install clean cargo
+
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+
+run: cargo ## start Claude Code in the sandbox, in the directory you call make from (PROJECT=DIR, ARGS=...)
+	@.make/need $(NEEDS_BUILD) $(NEEDS_RUN)
+	@.make/run $(ARGS)
+
+test: cargo test-setup ## install what the tests need, then run them all
+	@cargo test --locked --no-fail-fast $(AS_ROOT)
+
+test-setup: ## only install what the tests need
+	@.make/need $(NEEDS_TEST)
+	@.make/fetch-claude $(CLAUDE_TESTED_DIR) $(CLAUDE_TESTED)
+
+bench: cargo ## measure claudebox beside a bare bwrap
+	@.make/need $(NEEDS_BUILD) $(NEEDS_RUN)
+	@cargo build --locked --release
+	@tests/bench/run "$$CARGO_TARGET_DIR/release/claudebox"
+
+lint: cargo ## check the format and the lints, warnings denied
+	@.make/need $(NEEDS_BUILD)
+	@cargo fmt --check
+	@cargo clippy --locked --all-targets -- -D warnings
+
+deny: cargo ## check the dependencies' licences and sources
+	@.make/need $(NEEDS_BUILD)
+	@.make/tool cargo-deny $(DENY)
+	@PATH="$$TOOLS/bin:$$PATH" cargo deny --locked check --hide-inclusion-graph bans licenses sources
+
+book: cargo ## build the book into book/book
+	@.make/need $(NEEDS_BUILD)
+	@.make/tool mdbook $(MDBOOK) --no-default-features --features search
+	@"$$TOOLS/bin/mdbook" build book
+
+install: cargo ## build the program for release and install it (PREFIX=DIR, by default ~/.local, for root /usr/local)
+	@.make/need $(NEEDS_BUILD)
+	@cargo build --locked --release
+	@install -D -m 755 "$$CARGO_TARGET_DIR/release/claudebox" "$$DESTDIR$$PREFIX/bin/claudebox"
+
+clean: cargo ## remove what was built
+	@cargo clean --quiet
+	@rm -rf book/book
+
+# Debian's own Rust is older than claudebox asks for, so no package is offered here.
+cargo:
+	@command -v cargo >/dev/null || { . .make/say; fail "cargo is not installed" "install Rust 1.88 or newer with rustup (https://rustup.rs), then try again"; }
