@@ -63,6 +63,8 @@ pub struct Node {
     pub kind: Kind,
     /// The owner's user id.
     pub uid: u32,
+    /// The owning group's id.
+    pub gid: u32,
     /// Permission bits, without the file type.
     pub mode: u32,
     /// Hard links to the file.
@@ -171,6 +173,16 @@ impl Tree {
                 seen.borrow_mut().insert(path.to_path_buf(), node.clone());
                 Ok(node)
             }
+        }
+    }
+
+    /// Whether the file system that holds an existing path is mounted without write access on the host.
+    #[must_use]
+    pub fn write_protected(&self, path: &Path) -> bool {
+        match self {
+            Self::Described(_) => false,
+            Self::Real(_) => rustix::fs::statvfs(path)
+                .is_ok_and(|answer| answer.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY)),
         }
     }
 
@@ -390,6 +402,7 @@ fn described_node(kind: Kind, uid: u32) -> Node {
     Node {
         kind,
         uid,
+        gid: uid,
         mode,
         links: 1,
         length: 0,
@@ -414,6 +427,7 @@ fn node_of(path: &Path, metadata: &std::fs::Metadata) -> Result<Node, Unreadable
     Ok(Node {
         kind,
         uid: metadata.uid(),
+        gid: metadata.gid(),
         mode: metadata.mode() & 0o7777,
         links: metadata.nlink(),
         length: metadata.len(),
