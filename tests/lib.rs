@@ -19,6 +19,7 @@
 
 mod canary;
 mod claude_code;
+mod explain_kernel;
 mod launch;
 mod requirements;
 mod support;
