@@ -56,6 +56,8 @@ pub struct Host {
     pub uid: u32,
     /// The caller's group id.
     pub gid: u32,
+    /// The caller's further groups, which the sandbox keeps.
+    pub groups: Vec<u32>,
     /// The working directory, canonical.
     pub directory: HostPath,
     /// The project's root: the work tree of the repository around the working directory, or that directory itself.
@@ -171,6 +173,7 @@ impl Host {
             user,
             uid,
             gid,
+            groups: sys::groups(),
             directory,
             project,
             repository,
@@ -498,6 +501,7 @@ pub fn described(tree: Tree) -> Rc<Host> {
         user: "u".into(),
         uid: 1000,
         gid: 1000,
+        groups: Vec::new(),
         directory: path("/home/u/p"),
         project: path("/home/u/p"),
         repository: None,

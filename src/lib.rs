@@ -27,6 +27,8 @@ pub mod state;
 pub mod audit;
 pub mod awareness;
 pub mod check;
+pub mod explain;
+pub mod view;
 
 pub mod bwrap;
 pub mod dry_run;
@@ -41,10 +43,12 @@ pub mod diagnostic;
 pub mod output;
 pub mod style;
 
+use std::ffi::OsString;
 use std::rc::Rc;
 
 use cli::Cli;
 use diagnostic::{Refusal, Sources};
+use explain::{Launch, Look};
 use host::Host;
 use invariants::Verdict;
 use request::Request;
@@ -70,11 +74,21 @@ pub const EXIT_USAGE: u8 = 2;
 pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     let request = cli.request();
     let host = Rc::new(Host::gather()?);
-    let decided = decide(&host, &request)?;
+    let layers = host.layers(&request)?;
+    let decided = decide_with(&layers, &host, &request);
+    let launch = Launch {
+        host: &host,
+        request: &request,
+        layers: &layers,
+        decided: &decided,
+    };
+    if let Some(subjects) = cli.subjects() {
+        return Ok(explained(cli, &launch, &subjects));
+    }
     if cli.check {
         let trial = host.bwrap.as_ref().ok().map(launch::trial);
         let items = check::items(&host, &decided, trial.as_ref());
-        let style = Style::of(cli.color, &host.terminal);
+        let style = Style::of_output(cli.color, &host.terminal);
         output::result(&if cli.json {
             check::json(&items)
         } else {
@@ -84,6 +98,14 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     }
     let plan = decided.verdict.outcome.as_ref().map_err(Clone::clone)?;
     let invocation = bwrap::invocation(plan);
+    if cli.dry_run && cli.json {
+        output::result(&explain::json::dry_run::invocation(
+            host.bwrap_name(),
+            plan,
+            &invocation,
+        ));
+        return Ok(0);
+    }
     if cli.dry_run {
         output::result_bytes(&dry_run::script(host.bwrap_name(), plan, &invocation));
         return Ok(0);
@@ -99,6 +121,20 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     launch::possible(bwrap, host.namespaces).map_err(Refusal::one)?;
     prepare::all(plan, host.uid, &host.places.state).map_err(Refusal::one)?;
     Err(Refusal::one(launch::exec(bwrap, &invocation)).into())
+}
+
+/// Prints what was decided. 1 where a launch would be refused.
+fn explained(cli: &Cli, launch: &Launch, subjects: &[OsString]) -> u8 {
+    let look = Look {
+        style: Style::of_output(cli.color, &launch.host.terminal),
+        quiet: cli.quiet,
+    };
+    output::result(&if cli.json {
+        explain::json(launch, subjects)
+    } else {
+        explain::text(launch, subjects, look)
+    });
+    u8::from(launch.decided.verdict.outcome.is_err())
 }
 
 /// Everything that was decided about one launch, whether it may start or not. Every mode of the program prints or starts this.

@@ -20,6 +20,7 @@
 mod audit;
 mod canary;
 mod claude_code;
+mod explain_kernel;
 mod launch;
 mod policies;
 mod requirements;

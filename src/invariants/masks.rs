@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use crate::diagnostic::Diagnostic;
 use crate::draft::Secret;
 use crate::floor;
+use crate::host::tree::Kind;
 use crate::trace::{DecisionId, Effect};
 
 use super::{Checker, Fate};
@@ -49,6 +50,10 @@ impl Checker<'_> {
                 continue;
             };
             let at = path.same_inside();
+            let leads_to_directory = || {
+                let resolved = self.host.tree.resolve(&path).ok().and_then(|resolved| resolved.node);
+                resolved.is_some_and(|node| node.kind == Kind::Directory)
+            };
             if let Some((_, rule)) = by_policy(name) {
                 used.push(*rule);
                 let why = self
@@ -59,7 +64,7 @@ impl Checker<'_> {
                     let decision = self.trace.record(Effect::Mask, at.to_string(), reason, site);
                     self.masks.push((at, decision));
                 }
-            } else if let Some(why) = floor::project_secret(name) {
+            } else if let (Some(why), false) = (floor::project_secret(name), leads_to_directory()) {
                 let decision = self.host_rule(Effect::Mask, at.to_string(), why, "secret-in-project");
                 self.masks.push((at, decision));
             }

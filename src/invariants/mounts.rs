@@ -288,7 +288,15 @@ impl Checker<'_> {
 
     /// Turns the requests for masks into mounts: over a directory an empty one, over a file an empty one.
     pub(super) fn grant_masks(&mut self) {
-        let mut masks = std::mem::take(&mut self.masks);
+        let mut masks = Vec::new();
+        for (at, decision) in std::mem::take(&mut self.masks) {
+            match self.mask_place(&at) {
+                Ok(at) => masks.push((at, decision)),
+                Err(why) => {
+                    self.fates.insert(decision, Fate::Idle(why));
+                }
+            }
+        }
         // The outermost first: what lies in a masked directory needs no mask of its own.
         masks.sort_by_key(|(at, _)| at.depth());
         let mut masked: Vec<(SandboxPath, DecisionId)> = Vec::new();
@@ -327,6 +335,40 @@ impl Checker<'_> {
         }
     }
 
+    /// Where the mask on `at` has to lie: bubblewrap would follow a link of the host at its place, and make a file where the link
+    /// leads. So the mask lies on what the link leads to, where that is shown; the link itself then shows the mask.
+    fn mask_place(&self, at: &SandboxPath) -> Result<SandboxPath, String> {
+        let mount = self.mounts.iter().find(|mount| mount.at == *at);
+        let Some(mount) = mount.or_else(|| cover(&self.mounts, at)) else {
+            return Ok(at.clone());
+        };
+        let What::Bind { source, .. } = &mount.what else {
+            return Ok(at.clone());
+        };
+        let Some(Ok(path)) = at.below(&mount.at).map(|rest| below(source, rest)) else {
+            return Ok(at.clone());
+        };
+        // What cannot be looked at is refused where it is to be mounted.
+        let Ok(found) = self.host.tree.resolve(&path) else {
+            return Ok(at.clone());
+        };
+        if found.path == path {
+            return Ok(at.clone());
+        }
+        let shown = self.mounts.iter().find_map(|mount| {
+            let What::Bind { source, .. } = &mount.what else {
+                return None;
+            };
+            let place = match found.path.below(source)? {
+                rest if rest.as_os_str().is_empty() => mount.at.clone(),
+                rest => mount.at.join(rest).ok()?,
+            };
+            let seen = place == mount.at || cover(&self.mounts, &place).is_some_and(|cover| cover.at == mount.at);
+            (found.node.is_some() && seen).then_some(place)
+        });
+        shown.ok_or_else(|| format!("it is a link to `{}`, and nothing of that is shown", found.path))
+    }
+
     /// Whether a directory (true) or another file (false) is seen at a place inside; `None` where nothing is.
     fn seen_kind(&self, at: &SandboxPath) -> Option<bool> {
         let mount = self
@@ -358,6 +400,15 @@ fn cover<'mounts>(mounts: &'mounts [Mount], at: &SandboxPath) -> Option<&'mounts
         .iter()
         .filter(|mount| mount.at != *at && at.within(&mount.at))
         .max_by_key(|mount| mount.at.depth())
+}
+
+/// `base`, or what lies below it.
+fn below(base: &HostPath, rest: &std::path::Path) -> Result<HostPath, crate::path::Malformed> {
+    if rest.as_os_str().is_empty() {
+        Ok(base.clone())
+    } else {
+        base.join(rest)
+    }
 }
 
 /// Whether a mount at `at` would lay itself on, or over, a place that the launcher builds.
