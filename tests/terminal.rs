@@ -159,7 +159,7 @@ as_both! {
 
     /// The honest use beside the closed doors: the terminal's size, and stopping and going on.
     fn resize_and_stop_work(user: User) {
-        let script = "trap 'stty size' WINCH; echo ready; while [ ! -e done ]; do [ -e wake ] && rm wake && echo awake; sleep 0.1; done";
+        let script = "trap 'stty size' WINCH; echo ready; while [ ! -e done ]; do [ -e wake ] && rm -f wake && echo awake; sleep 0.1; done";
         let test = boxed(Test::new().who(user), ["sh", "-c", script]);
         let terminal = Terminal::open(&test);
         terminal.line_with_code(&test.script("start", &test.shell_line()));

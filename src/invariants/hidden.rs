@@ -34,13 +34,43 @@ impl Class {
     }
 }
 
+/// What a hidden path is: completes a sentence that names the path. Made into text only where it is told.
+#[derive(Clone, Debug)]
+pub(super) enum Why {
+    /// The floor's word for what a secret holds.
+    Holds(&'static str),
+    /// The floor's word for whose socket it is.
+    BelongsTo(&'static str),
+    /// A variable of the host names it.
+    Named(&'static str),
+    /// What of claudebox's own it is.
+    Is(&'static str),
+    /// A process of the host has bound it.
+    Bound,
+    /// The policy's own reason.
+    Policy(String),
+}
+
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Holds(what) => write!(f, "it holds {what}"),
+            Self::BelongsTo(whom) => write!(f, "it belongs to {whom}"),
+            Self::Named(variable) => write!(f, "`{variable}` says that secrets lie there"),
+            Self::Is(what) => write!(f, "it is {what}"),
+            Self::Bound => f.write_str("a process of the host listens on it"),
+            Self::Policy(reason) => f.write_str(reason),
+        }
+    }
+}
+
 /// One hidden path.
 #[derive(Clone, Debug)]
 pub(super) struct Hidden {
     /// Why it is hidden.
     pub(super) class: Class,
-    /// The words for it: completes a sentence that names the path.
-    pub(super) why: String,
+    /// What it is.
+    pub(super) why: Why,
     /// The policy's decision, where the policy named it.
     pub(super) decision: Option<DecisionId>,
 }
@@ -96,36 +126,33 @@ impl Checker<'_> {
 
     /// The paths as the floor, the policy and the host name them.
     fn written(&self) -> Vec<(HostPath, Hidden)> {
-        let hidden = |class, why, decision| Hidden { class, why, decision };
+        let Host { home, uid, .. } = self.host;
         let mut written = Vec::new();
+        let mut add = |class, path, why, decision| written.push((path, Hidden { class, why, decision }));
         for (secret, decision) in &self.draft.secrets {
             if let Secret::Path(path) = secret {
-                let why = self.trace.get(*decision).map(|decision| decision.reason.clone());
-                written.push((
-                    path.clone(),
-                    hidden(Class::Secret, why.unwrap_or_default(), Some(*decision)),
-                ));
+                let why = self
+                    .trace
+                    .get(*decision)
+                    .map(|decision| decision.reason.clone())
+                    .unwrap_or_default();
+                add(Class::Secret, path.clone(), Why::Policy(why), Some(*decision));
             }
         }
-        let Host { home, uid, .. } = self.host;
         for (path, why) in floor::secrets(home) {
-            written.push((path, hidden(Class::Secret, format!("it holds {why}"), None)));
+            add(Class::Secret, path, Why::Holds(why), None);
         }
         for (path, variable) in &self.host.moved_secrets {
-            let why = format!("`{variable}` says that secrets lie there");
-            written.push((path.clone(), hidden(Class::Secret, why, None)));
+            add(Class::Secret, path.clone(), Why::Named(variable), None);
         }
         for (path, what) in self.host.own_paths() {
-            written.push((path, hidden(Class::Own, format!("it is {what}"), None)));
+            add(Class::Own, path, Why::Is(what), None);
         }
         for (path, why) in floor::sockets(home, *uid) {
-            written.push((path, hidden(Class::Socket, format!("it belongs to {why}"), None)));
+            add(Class::Socket, path, Why::BelongsTo(why), None);
         }
         for path in &self.host.sockets {
-            written.push((
-                path.clone(),
-                hidden(Class::Socket, "a process of the host listens on it".into(), None),
-            ));
+            add(Class::Socket, path.clone(), Why::Bound, None);
         }
         written
     }
@@ -144,8 +171,12 @@ impl Checker<'_> {
                 }
                 match self.host.tree.node(path.as_path()) {
                     Ok(Some(_)) => {
-                        let decision =
-                            self.host_rule(Effect::Mask, place.to_string(), &reason.why, reason.class.code());
+                        let decision = self.host_rule(
+                            Effect::Mask,
+                            place.to_string(),
+                            &reason.why.to_string(),
+                            reason.class.code(),
+                        );
                         self.masks.push((place, decision));
                     }
                     Ok(None) => {}
