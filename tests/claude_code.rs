@@ -149,8 +149,7 @@ as_both! {
     fn arguments_come_through(user: User) {
         let test = Test::new()
             .who(user)
-            .file("[BASE]/programs/claude", "#!/bin/sh\nprintf '<%s>\\n' \"$@\"\nexit 9\n")
-            .mode("[BASE]/programs/claude", 0o755)
+            .copy("[BIN]/attack", "[BASE]/programs/claude")
             .var("CLAUDEBOX_CLAUDE", "[BASE]/programs/claude");
         let said = "<--dangerously-skip-permissions>\n<--resume>\n<>\n<two words>\n<--yes>\n";
         test.args(["--yes", "--quiet", "--net", "none", "--resume", "", "two words", "--yes"]).stdout(said).exit(9).run();
@@ -255,12 +254,12 @@ as_both! {
     /// The screen of a user who works with an API key.
     fn the_screen_works_with_a_key(user: User) {
         let api = Api::start();
-        // The control: a first start asks about the theme before anything else.
+        // The control: a first start goes through its questions before anything else.
         let control = with_key(user, &api);
         let claude = claude::path();
         let terminal = Terminal::open(&control);
         terminal.line(&control.script("bare", &control.environment_line(claude.to_str().expect("a path in ASCII"))));
-        terminal.wait_for("text style");
+        terminal.wait_for("Welcome to Claude Code");
         drop(terminal);
 
         let test = with_key(user, &api).policy(POLICY).args(["--yes", "--quiet", "--net", "host"]);
@@ -308,10 +307,10 @@ fn use_the_screen(test: &Test, api: &Api) {
     terminal.wait("the screen laid out anew", |screen| rule(screen) == 100);
 
     terminal.key("C-z");
-    terminal.wait_for("Stopped");
+    assert_eq!(terminal.exit_code(), 148);
     terminal.line("clear");
     terminal.wait("an empty screen", |screen| !screen.contains("Stopped"));
-    terminal.line("fg");
+    terminal.line_with_code("fg");
     terminal.wait_for("bypass permissions on");
 
     say(&terminal, "SLOW:60");

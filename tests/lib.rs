@@ -21,6 +21,7 @@ mod canary;
 mod claude_code;
 mod explain_kernel;
 mod launch;
+mod policies;
 mod requirements;
 mod support;
 mod terminal;

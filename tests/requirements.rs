@@ -79,7 +79,8 @@ fn row(line: &str) -> Result<Row<'_>, String> {
 }
 
 /// The names of all tests that are run, as `cargo test` prints them, read off the source: the unit tests are in another program than this
-/// one. That the source is formatted is relied on; a test that a macro makes is not found.
+/// one. That the source is formatted is relied on; of the tests that a macro makes, only those of
+/// `as_both!` are found.
 fn tests_in_source() -> io::Result<BTreeSet<String>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut names = BTreeSet::new();
@@ -117,6 +118,8 @@ fn modules_of(file: &Path) -> Vec<String> {
 fn tests_of(source: &str, file_modules: Vec<String>) -> Vec<String> {
     let mut modules = file_modules.clone();
     let mut names = Vec::new();
+    // Inside of `as_both!` each function is two tests.
+    let mut is_both = false;
     let (mut is_test, mut is_ignored) = (false, false);
     for line in source.lines() {
         let code = line.trim_start();
@@ -132,7 +135,15 @@ fn tests_of(source: &str, file_modules: Vec<String>) -> Vec<String> {
             is_test = true;
         } else if code.starts_with("#[ignore") {
             is_ignored = true;
+        } else if code == "as_both! {" {
+            is_both = true;
+        } else if line == "}" {
+            is_both = false;
         } else if let Some((name, _)) = code.strip_prefix("fn ").and_then(|rest| rest.split_once('(')) {
+            if is_both && depth == 1 {
+                let both = ["as_root", "as_user"].map(|who| [file_modules.join("::").as_str(), name, who].join("::"));
+                names.extend(both);
+            }
             if is_test && !is_ignored {
                 modules.truncate(file_modules.len() + depth);
                 names.push([modules.as_slice(), &[name.to_owned()]].concat().join("::"));

@@ -1,5 +1,6 @@
 //! A real terminal with a real shell in it, driven through tmux: it emulates the screen, so a test can compare what a person would see.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -15,6 +16,16 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub struct Terminal {
     directory: PathBuf,
     user: User,
+    /// The number of the prompt at which the last command was typed.
+    number: Cell<u32>,
+}
+
+/// The number and the exit code of a prompt that waits for a command at the end of the screen.
+fn prompt(screen: &str) -> Option<(u32, i32)> {
+    let line = screen.trim_end().lines().last()?;
+    let (_, inner) = line.strip_suffix("] $")?.rsplit_once('[')?;
+    let (number, code) = inner.split_once(':')?;
+    Some((number.parse().ok()?, code.parse().ok()?))
 }
 
 impl Terminal {
@@ -26,8 +37,10 @@ impl Terminal {
         let terminal = Self {
             directory,
             user: test.user(),
+            number: Cell::new(0),
         };
-        let shell = "exec env PS1='$ ' bash --norc --noprofile";
+        // The prompt shows the command's number and the last exit code: a shell whose command died of Ctrl+C runs nothing else on that line.
+        let shell = r"exec env PS1='[\#:$?] $ ' bash --norc --noprofile";
         terminal.tmux(&[
             "new-session",
             "-d",
@@ -39,7 +52,7 @@ impl Terminal {
             &test.project().display().to_string(),
             shell,
         ]);
-        terminal.wait("the shell's prompt", |screen| screen.starts_with('$'));
+        terminal.wait("the shell's prompt", |screen| prompt(screen).is_some());
         terminal
     }
 
@@ -49,9 +62,11 @@ impl Terminal {
         self.key("Enter");
     }
 
-    /// Types a command whose exit code is wanted. Its own last line may lack an end, so the code starts a new one.
+    /// Types a command whose exit code is wanted, once the shell waits for one.
     pub fn line_with_code(&self, command: &str) {
-        self.line(&format!("{command}; printf '\\nrc=%s\\n' $?"));
+        self.wait("the shell's prompt", |screen| prompt(screen).is_some());
+        self.number.set(prompt(&self.screen()).map_or(0, |(number, _)| number));
+        self.line(command);
     }
 
     /// Types the text as it is.
@@ -97,17 +112,16 @@ impl Terminal {
         self.wait(&format!("`{text}`"), |screen| screen.contains(text))
     }
 
-    /// Waits for the exit code of the last [`Self::line_with_code`].
+    /// Waits for the shell to be back from the last [`Self::line_with_code`], and returns the exit code that it saw.
     #[track_caller]
     pub fn exit_code(&self) -> i32 {
         let code = |screen: &str| {
-            screen
-                .lines()
-                .rev()
-                .find_map(|line| line.strip_prefix("rc=")?.parse::<i32>().ok())
+            prompt(screen)
+                .filter(|(number, _)| *number > self.number.get())
+                .map(|(_, code)| code)
         };
         let screen = self.wait("an exit code", |screen| code(screen).is_some());
-        code(&screen).expect("the line that was waited for")
+        code(&screen).expect("the prompt that was waited for")
     }
 
     #[track_caller]
