@@ -64,6 +64,8 @@ pub struct Host {
     pub project: HostPath,
     /// The repository, where the project is one.
     pub repository: Option<git::Repository>,
+    /// The repository's settings, by the file that holds them.
+    pub git_settings: Vec<(HostPath, Vec<git::config::Entry>)>,
     /// The environment. Where a name occurs twice the first counts, as for getenv(3).
     pub variables: IndexMap<EnvName, OsString>,
     /// The file system.
@@ -163,6 +165,10 @@ impl Host {
             bwrap: bubblewrap::find(&tree, search.path, uid, &project),
             sockets: sockets::bound(),
             namespaces: Namespaces::look(&tree, uid),
+            git_settings: repository
+                .iter()
+                .flat_map(|repository| git::settings(&tree, repository))
+                .collect(),
             moved_secrets: moved_secrets(&variables, &home),
             places: Places {
                 config: joined(&config, "claudebox")?,
@@ -505,6 +511,7 @@ pub fn described(tree: Tree) -> Rc<Host> {
         directory: path("/home/u/p"),
         project: path("/home/u/p"),
         repository: None,
+        git_settings: Vec::new(),
         variables: IndexMap::new(),
         tree,
         platform: Platform::Usr,
