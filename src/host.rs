@@ -33,6 +33,13 @@ use tree::Tree;
 /// The user id inside when the caller is root: Claude Code refuses to skip permissions as uid 0.
 const ORDINARY_ID: u32 = 1000;
 
+/// Permission to read: the bit of the last class.
+pub const READ: u32 = 4;
+/// Permission to write.
+pub const WRITE: u32 = 2;
+/// Permission to enter a directory.
+pub const ENTER: u32 = 1;
+
 /// Longest memory of the machine's administrator that is handed on, in bytes.
 const MEMORY_MAX: u64 = 1024 * 1024;
 
@@ -64,6 +71,8 @@ pub struct Host {
     pub project: HostPath,
     /// The repository, where the project is one.
     pub repository: Option<git::Repository>,
+    /// The repository's settings, by the file that holds them.
+    pub git_settings: Vec<(HostPath, Vec<git::config::Entry>)>,
     /// The environment. Where a name occurs twice the first counts, as for getenv(3).
     pub variables: IndexMap<EnvName, OsString>,
     /// The file system.
@@ -163,6 +172,10 @@ impl Host {
             bwrap: bubblewrap::find(&tree, search.path, uid, &project),
             sockets: sockets::bound(),
             namespaces: Namespaces::look(&tree, uid),
+            git_settings: repository
+                .iter()
+                .flat_map(|repository| git::settings(&tree, repository))
+                .collect(),
             moved_secrets: moved_secrets(&variables, &home),
             places: Places {
                 config: joined(&config, "claudebox")?,
@@ -263,6 +276,20 @@ impl Host {
             Some(rest) if !rest.as_os_str().is_empty() => format!("~/{}", printable(rest.as_os_str())),
             _ => path.to_string(),
         }
+    }
+
+    /// Whether the sandbox's user may do all of it to a file. It is the caller under another number and without capabilities, so
+    /// root has only what its own files grant it.
+    #[must_use]
+    pub fn permits(&self, node: &tree::Node, bits: u32) -> bool {
+        let class = if node.uid == self.uid {
+            6
+        } else if node.gid == self.gid || self.groups.contains(&node.gid) {
+            3
+        } else {
+            0
+        };
+        (node.mode >> class) & bits == bits
     }
 
     /// The user id inside: the caller's, or an ordinary one for root.
@@ -505,6 +532,7 @@ pub fn described(tree: Tree) -> Rc<Host> {
         directory: path("/home/u/p"),
         project: path("/home/u/p"),
         repository: None,
+        git_settings: Vec::new(),
         variables: IndexMap::new(),
         tree,
         platform: Platform::Usr,

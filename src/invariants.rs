@@ -6,6 +6,7 @@ mod masks;
 mod mounts;
 pub mod plan;
 mod project;
+mod remotes;
 pub mod structure;
 #[cfg(test)]
 mod tests;
@@ -207,6 +208,7 @@ impl Checker<'_> {
         self.order_mounts();
         self.masks_below_mounts();
         self.project_masks();
+        self.remote_secrets();
         self.mount_points();
         self.grant_masks();
         let (network, network_decision) = self.network();

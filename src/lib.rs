@@ -43,7 +43,6 @@ pub mod diagnostic;
 pub mod output;
 pub mod style;
 
-use std::ffi::OsString;
 use std::rc::Rc;
 
 use cli::Cli;
@@ -76,38 +75,23 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     let host = Rc::new(Host::gather()?);
     let layers = host.layers(&request)?;
     let decided = decide_with(&layers, &host, &request);
-    let launch = Launch {
+    let case = Launch {
         host: &host,
         request: &request,
         layers: &layers,
         decided: &decided,
     };
-    if let Some(subjects) = cli.subjects() {
-        return Ok(explained(cli, &launch, &subjects));
-    }
-    if cli.check {
-        let trial = host.bwrap.as_ref().ok().map(launch::trial);
-        let items = check::items(&host, &decided, trial.as_ref());
-        let style = Style::of_output(cli.color, &host.terminal);
-        output::result(&if cli.json {
-            check::json(&items)
-        } else {
-            check::text(&items, style)
-        });
-        return Ok(u8::from(check::stops(&items)));
+    if let Some(exit) = inspect(cli, &case) {
+        return Ok(exit);
     }
     let plan = decided.verdict.outcome.as_ref().map_err(Clone::clone)?;
     let invocation = bwrap::invocation(plan);
-    if cli.dry_run && cli.json {
-        output::result(&explain::json::dry_run::invocation(
-            host.bwrap_name(),
-            plan,
-            &invocation,
-        ));
-        return Ok(0);
-    }
     if cli.dry_run {
-        output::result_bytes(&dry_run::script(host.bwrap_name(), plan, &invocation));
+        output::result_bytes(&if cli.json {
+            explain::json::dry_run::invocation(host.bwrap_name(), plan, &invocation).into_bytes()
+        } else {
+            dry_run::script(host.bwrap_name(), plan, &invocation)
+        });
         return Ok(0);
     }
     let bwrap = host.bwrap.as_ref().map_err(|missing| Refusal::one(missing.clone()))?;
@@ -123,18 +107,29 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     Err(Refusal::one(launch::exec(bwrap, &invocation)).into())
 }
 
-/// Prints what was decided. 1 where a launch would be refused.
-fn explained(cli: &Cli, launch: &Launch, subjects: &[OsString]) -> u8 {
-    let look = Look {
-        style: Style::of_output(cli.color, &launch.host.terminal),
-        quiet: cli.quiet,
-    };
-    output::result(&if cli.json {
-        explain::json(launch, subjects)
-    } else {
-        explain::text(launch, subjects, look)
-    });
-    u8::from(launch.decided.verdict.outcome.is_err())
+/// The modes that print what was decided and start nothing: 0 where all is well, 1 where a launch would be refused.
+fn inspect(cli: &Cli, case: &Launch) -> Option<u8> {
+    let style = Style::of_output(cli.color, &case.host.terminal);
+    if let Some(subjects) = cli.subjects() {
+        output::result(&if cli.json {
+            explain::json(case, &subjects)
+        } else {
+            let quiet = cli.quiet;
+            explain::text(case, &subjects, Look { style, quiet })
+        });
+        return Some(u8::from(case.decided.verdict.outcome.is_err()));
+    }
+    if cli.check {
+        let trial = case.host.bwrap.as_ref().ok().map(launch::trial);
+        let items = check::items(case.host, case.decided, trial.as_ref());
+        output::result(&if cli.json {
+            check::json(&items)
+        } else {
+            check::text(&items, style)
+        });
+        return Some(u8::from(check::stops(&items)));
+    }
+    None
 }
 
 /// Everything that was decided about one launch, whether it may start or not. Every mode of the program prints or starts this.

@@ -3,106 +3,22 @@
 //! sandbox's own name space, and decides nothing.
 
 mod devices;
+mod seen;
+
+pub use seen::{Kind, Link, Seen};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::host::Host;
 use crate::host::tree::{self, Node, Unreadable};
+use crate::host::{ENTER, Host, READ, WRITE};
 use crate::invariants::plan::{Mount, Parts, Preparation, What};
 use crate::path::{HostPath, SandboxPath, printable};
 
 /// How many symlinks one path may go through: the kernel's own limit.
 const LINKS_MAX: usize = 40;
-
-/// Permission to read, to write, to enter: the bits of the last class.
-const READ: u32 = 4;
-const WRITE: u32 = 2;
-const ENTER: u32 = 1;
-
-/// What a path names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Nothing.
-    Absent,
-    /// The way there ends early: why.
-    Unreachable(String),
-    /// A directory.
-    Directory,
-    /// A regular file.
-    File,
-    /// A Unix socket. It cannot be opened; a process that listens on it can be reached.
-    Socket,
-    /// A device, a pipe, or anything else.
-    Special,
-    /// Something of `/proc` or `/dev` that only the running kernel knows.
-    Kernel,
-}
-
-impl Kind {
-    /// The word for JSON.
-    #[must_use]
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Absent => "absent",
-            Self::Unreachable(_) => "unreachable",
-            Self::Directory => "directory",
-            Self::File => "file",
-            Self::Socket => "socket",
-            Self::Special => "special",
-            Self::Kernel => "kernel",
-        }
-    }
-
-    /// Whether there is anything at all.
-    #[must_use]
-    pub fn visible(&self) -> bool {
-        !matches!(self, Self::Absent | Self::Unreachable(_))
-    }
-}
-
-/// One symbolic link that was followed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link<'run> {
-    /// Its place inside.
-    pub at: PathBuf,
-    /// Where it points, as written in it.
-    pub target: OsString,
-    /// The mount that shows it.
-    pub mount: Option<&'run Mount>,
-}
-
-/// What is seen at a path inside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen<'run> {
-    /// The path without links, up to where the look ended.
-    pub path: PathBuf,
-    /// What is there.
-    pub kind: Kind,
-    /// Whether it can be opened for reading, a directory listed. `None`: only the kernel knows.
-    pub readable: Option<bool>,
-    /// Whether it can be opened for writing, in a directory something be made. `None`: only the kernel knows.
-    pub writable: Option<bool>,
-    /// The mount that decides what is there.
-    pub mount: Option<&'run Mount>,
-    /// The file of the host behind it: for an absent path, the one that would be.
-    pub source: Option<HostPath>,
-    /// Whether it is a directory that is there only because mounts lie below it.
-    pub implied: bool,
-    /// The links that were followed.
-    pub through: Vec<Link<'run>>,
-}
-
-impl Seen<'_> {
-    /// Whether something of the host is hidden here behind an empty file or directory.
-    #[must_use]
-    pub fn masked(&self) -> bool {
-        self.mount
-            .is_some_and(|mount| matches!(mount.what, What::MaskFile | What::MaskDirectory))
-    }
-}
 
 /// What one path names before a link at its end is followed.
 struct Place<'run> {
@@ -338,7 +254,7 @@ impl<'run> View<'run> {
                 };
             }
         };
-        let may = |bits| self.permits(&node, bits);
+        let may = |bits| self.host.permits(&node, bits);
         let changes = || writable && !self.host.tree.write_protected(source.as_path());
         let (kind, link, readable, writable) = match &node.kind {
             tree::Kind::Directory => (
@@ -369,19 +285,6 @@ impl<'run> View<'run> {
             Some(node) => Ok(node.clone()),
             None => self.host.tree.node(path),
         }
-    }
-
-    /// Whether the sandbox's user may do all of it. It is the caller under another number and without capabilities, so root
-    /// has only what its own files grant it.
-    fn permits(&self, node: &Node, bits: u32) -> bool {
-        let class = if node.uid == self.host.uid {
-            6
-        } else if node.gid == self.host.gid || self.host.groups.contains(&node.gid) {
-            3
-        } else {
-            0
-        };
-        (node.mode >> class) & bits == bits
     }
 }
 

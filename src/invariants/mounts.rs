@@ -4,6 +4,7 @@
 use crate::diagnostic::Diagnostic;
 use crate::draft::{self, Request};
 use crate::floor;
+use crate::host::ENTER;
 use crate::host::tree::{Kind, Resolved};
 use crate::path::{HostPath, SandboxPath};
 use crate::trace::DecisionId;
@@ -81,6 +82,14 @@ impl Checker<'_> {
         if let Some(error) = self.source_error(&source, &resolved, &node.kind, writable) {
             return self.violation(error, decision);
         }
+        if let Some(closed) = self.closed_above(&resolved.path) {
+            let error = Diagnostic::new(
+                "mount-source",
+                format!("`{}` cannot be mounted: `{closed}` may not be entered", resolved.path),
+            )
+            .hint("bubblewrap goes there without the privileges of root; give the directory another mode");
+            return self.violation(error, decision);
+        }
         self.grant(
             at,
             What::Bind {
@@ -89,6 +98,18 @@ impl Checker<'_> {
             },
             decision,
         );
+    }
+
+    /// A directory above a source that bubblewrap, which has no privileges, may not enter. An ordinary user could not even look
+    /// at such a source; root can.
+    fn closed_above(&self, source: &HostPath) -> Option<HostPath> {
+        if self.host.uid != 0 {
+            return None;
+        }
+        source.ancestors().skip(1).find(|directory| {
+            let node = self.host.tree.node(directory.as_path());
+            matches!(node, Ok(Some(node)) if !self.host.permits(&node, ENTER))
+        })
     }
 
     /// Why this source may not be shown at all.
@@ -285,113 +306,6 @@ impl Checker<'_> {
     pub(super) fn cover(&self, at: &SandboxPath) -> Option<&Mount> {
         cover(&self.mounts, at)
     }
-
-    /// Turns the requests for masks into mounts: over a directory an empty one, over a file an empty one.
-    pub(super) fn grant_masks(&mut self) {
-        let mut masks = Vec::new();
-        for (at, decision) in std::mem::take(&mut self.masks) {
-            match self.mask_place(&at) {
-                Ok(at) => masks.push((at, decision)),
-                Err(why) => {
-                    self.fates.insert(decision, Fate::Idle(why));
-                }
-            }
-        }
-        // The outermost first: what lies in a masked directory needs no mask of its own.
-        masks.sort_by_key(|(at, _)| at.depth());
-        let mut masked: Vec<(SandboxPath, DecisionId)> = Vec::new();
-        for (at, decision) in masks {
-            if let Some((outer, first)) = masked.iter().find(|(outer, _)| at.within(outer)) {
-                let why = if *outer == at {
-                    Fate::Overridden(*first)
-                } else {
-                    Fate::Idle(format!("`{outer}` is masked already"))
-                };
-                self.fates.insert(decision, why);
-                continue;
-            }
-            match self.seen_kind(&at) {
-                None => {
-                    self.fates
-                        .insert(decision, Fate::Idle("nothing is there to be masked".into()));
-                }
-                Some(directory) => {
-                    masked.push((at.clone(), decision));
-                    // A mount on the very place is replaced by the mask; what lies below would uncover it.
-                    self.mounts.retain(|mount| mount.at != at);
-                    if let Some(uncovers) = self.mounts.iter().find(|mount| mount.at.within(&at)) {
-                        let error = Diagnostic::new(
-                            "unique-destination",
-                            format!("`{}` would uncover the mask on `{at}`", uncovers.at),
-                        )
-                        .hint("a mask hides all that lies below it");
-                        let culprit = uncovers.decision;
-                        self.violation(error, culprit);
-                    }
-                    let what = if directory { What::MaskDirectory } else { What::MaskFile };
-                    self.mounts.push(Mount { at, what, decision });
-                }
-            }
-        }
-    }
-
-    /// Where the mask on `at` has to lie: bubblewrap would follow a link of the host at its place, and make a file where the link
-    /// leads. So the mask lies on what the link leads to, where that is shown; the link itself then shows the mask.
-    fn mask_place(&self, at: &SandboxPath) -> Result<SandboxPath, String> {
-        let mount = self.mounts.iter().find(|mount| mount.at == *at);
-        let Some(mount) = mount.or_else(|| cover(&self.mounts, at)) else {
-            return Ok(at.clone());
-        };
-        let What::Bind { source, .. } = &mount.what else {
-            return Ok(at.clone());
-        };
-        let Some(Ok(path)) = at.below(&mount.at).map(|rest| below(source, rest)) else {
-            return Ok(at.clone());
-        };
-        // What cannot be looked at is refused where it is to be mounted.
-        let Ok(found) = self.host.tree.resolve(&path) else {
-            return Ok(at.clone());
-        };
-        if found.path == path {
-            return Ok(at.clone());
-        }
-        let shown = self.mounts.iter().find_map(|mount| {
-            let What::Bind { source, .. } = &mount.what else {
-                return None;
-            };
-            let place = match found.path.below(source)? {
-                rest if rest.as_os_str().is_empty() => mount.at.clone(),
-                rest => mount.at.join(rest).ok()?,
-            };
-            let seen = place == mount.at || cover(&self.mounts, &place).is_some_and(|cover| cover.at == mount.at);
-            (found.node.is_some() && seen).then_some(place)
-        });
-        shown.ok_or_else(|| format!("it is a link to `{}`, and nothing of that is shown", found.path))
-    }
-
-    /// Whether a directory (true) or another file (false) is seen at a place inside; `None` where nothing is.
-    fn seen_kind(&self, at: &SandboxPath) -> Option<bool> {
-        let mount = self
-            .mounts
-            .iter()
-            .find(|mount| mount.at == *at)
-            .or_else(|| cover(&self.mounts, at))?;
-        match &mount.what {
-            What::Bind { source, .. } => {
-                let rest = at.below(&mount.at)?;
-                let path = if rest.as_os_str().is_empty() {
-                    source.clone()
-                } else {
-                    source.join(rest).ok()?
-                };
-                let node = self.host.tree.node(path.as_path()).ok()??;
-                Some(node.kind == Kind::Directory)
-            }
-            What::Tmpfs(_) | What::Proc | What::Dev | What::MaskDirectory if mount.at == *at => Some(true),
-            What::Text(_) | What::MaskFile | What::Link(_) if mount.at == *at => Some(false),
-            _ => None,
-        }
-    }
 }
 
 /// The mount that shows what lies at `at`, other than one at the very place: the deepest above it.
@@ -400,15 +314,6 @@ fn cover<'mounts>(mounts: &'mounts [Mount], at: &SandboxPath) -> Option<&'mounts
         .iter()
         .filter(|mount| mount.at != *at && at.within(&mount.at))
         .max_by_key(|mount| mount.at.depth())
-}
-
-/// `base`, or what lies below it.
-fn below(base: &HostPath, rest: &std::path::Path) -> Result<HostPath, crate::path::Malformed> {
-    if rest.as_os_str().is_empty() {
-        Ok(base.clone())
-    } else {
-        base.join(rest)
-    }
 }
 
 /// Whether a mount at `at` would lay itself on, or over, a place that the launcher builds.

@@ -150,6 +150,7 @@ fn a_mask_on_a_link_lies_on_what_the_link_leads_to() {
         ("a/.env", "../venv"),
         ("b/.env", "/home/u/.ssh/id"),
         ("c/.env", "nowhere"),
+        ("d/.env", ".env"),
     ] {
         tree.describe(&project.join(name), Kind::Link(target.into()), 1000, b"");
     }
@@ -175,7 +176,8 @@ fn a_mask_on_a_link_lies_on_what_the_link_leads_to() {
         idle,
         [
             "it is a link to `/home/u/.ssh/id`, and nothing of that is shown",
-            "it is a link to `/home/u/p/c/nowhere`, and nothing of that is shown"
+            "it is a link to `/home/u/p/c/nowhere`, and nothing of that is shown",
+            "cannot look at `/home/u/p/d/.env`: too many levels of symbolic links"
         ]
     );
 }
