@@ -22,6 +22,7 @@ mod canary;
 mod claude_code;
 mod explain_kernel;
 mod launch;
+mod layout;
 mod policies;
 mod requirements;
 mod support;
