@@ -32,6 +32,14 @@ pub struct Cli {
     #[arg(short = 'n', long)]
     pub dry_run: bool,
 
+    /// Check everything that a launch needs, with the fix beside what is missing
+    #[arg(long)]
+    pub check: bool,
+
+    /// Print for programs instead of people
+    #[arg(long)]
+    pub json: bool,
+
     /// Start a shell instead of Claude Code, in the same sandbox
     #[arg(long, conflicts_with = "exec")]
     pub shell: bool,

@@ -1,17 +1,19 @@
 //! Becomes bubblewrap. The only starter of processes; no shell and no supervisor stays between the terminal and Claude Code.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
+use std::process::Stdio;
 
 use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
 
 use crate::bwrap::{Invocation, Word};
+use crate::check::Trial;
 use crate::diagnostic::Diagnostic;
 use crate::host::tree::plain;
-use crate::path::HostPath;
+use crate::path::{HostPath, printable};
 use crate::sys::{self, Interrupts};
 
 /// Becomes bubblewrap with this invocation. Returns only where that failed.
@@ -38,6 +40,53 @@ pub fn exec(bwrap: &HostPath, invocation: &Invocation) -> Diagnostic {
         .exec();
     sys::interrupts(Interrupts::Usual);
     failed(&format!("start `{bwrap}`"), &error)
+}
+
+/// Tries bubblewrap: its version, and a sandbox with every namespace in which `true` runs.
+///
+/// Both run with an empty environment and see nothing of ours.
+#[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that starts a process on the host"
+)]
+pub fn trial(bwrap: &HostPath) -> Trial {
+    let run = |words: &[&str]| {
+        std::process::Command::new(bwrap.as_path())
+            .env_clear()
+            .args(words)
+            .stdin(Stdio::null())
+            .output()
+    };
+    let version = run(&["--version"]).ok().and_then(|output| {
+        let text = String::from_utf8(output.stdout).ok()?;
+        Some(text.split_whitespace().nth(1)?.to_string())
+    });
+    let all = [
+        "--unshare-user",
+        "--unshare-pid",
+        "--unshare-ipc",
+        "--unshare-uts",
+        "--unshare-cgroup",
+        "--unshare-net",
+        "--die-with-parent",
+        "--cap-drop",
+        "ALL",
+        "--ro-bind",
+        "/",
+        "/",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "true",
+    ];
+    let sandbox = match run(&all) {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(printable(OsStr::from_bytes(output.stderr.trim_ascii()))),
+        Err(error) => Err(plain(&error)),
+    };
+    Trial { version, sandbox }
 }
 
 fn failed(what: &str, error: &io::Error) -> Diagnostic {

@@ -26,6 +26,7 @@ pub mod state;
 
 pub mod audit;
 pub mod awareness;
+pub mod check;
 
 pub mod bwrap;
 pub mod dry_run;
@@ -70,6 +71,17 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     let request = cli.request();
     let host = Rc::new(Host::gather()?);
     let decided = decide(&host, &request)?;
+    if cli.check {
+        let trial = host.bwrap.as_ref().ok().map(launch::trial);
+        let items = check::items(&host, &decided, trial.as_ref());
+        let style = Style::of(cli.color, &host.terminal);
+        output::result(&if cli.json {
+            check::json(&items)
+        } else {
+            check::text(&items, style)
+        });
+        return Ok(u8::from(check::stops(&items)));
+    }
     let plan = decided.verdict.outcome.as_ref().map_err(Clone::clone)?;
     let invocation = bwrap::invocation(plan);
     if cli.dry_run {

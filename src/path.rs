@@ -38,11 +38,46 @@ fn absolute(path: &Path) -> Result<PathBuf, Malformed> {
     }
 }
 
+/// Whether a normal absolute path is `base` or below it: its bytes begin with `base`'s, and a component ends there.
+fn within(path: &OsStr, base: &OsStr) -> bool {
+    match path.as_bytes().strip_prefix(base.as_bytes()) {
+        Some(rest) => rest.is_empty() || rest.starts_with(b"/") || base == "/",
+        None => false,
+    }
+}
+
 macro_rules! absolute_path {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone)]
         pub struct $name(PathBuf);
+
+        // The path is normal, so its bytes tell all: `Path` would take it apart for each comparison.
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.0.as_os_str() == other.0.as_os_str()
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+                self.0.as_os_str().cmp(other.0.as_os_str())
+            }
+        }
+
+        impl std::hash::Hash for $name {
+            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+                self.0.as_os_str().hash(state);
+            }
+        }
 
         impl $name {
             /// Accepts an absolute path without `..` and NUL. Doubled slashes and `.` are removed.
@@ -97,7 +132,7 @@ macro_rules! absolute_path {
             /// Whether this path is `other` or lies below it, compared by component.
             #[must_use]
             pub fn within(&self, other: &Self) -> bool {
-                self.0.starts_with(&other.0)
+                within(self.0.as_os_str(), other.0.as_os_str())
             }
 
             /// What follows `base` in this path; `None` where this path is not within `base`.
@@ -147,7 +182,7 @@ impl HostPath {
     /// Whether this path is `other` or lies below it, for a path that the program itself names.
     #[must_use]
     pub fn within_str(&self, other: &str) -> bool {
-        self.0.starts_with(other)
+        within(self.0.as_os_str(), OsStr::new(other))
     }
 
     /// The same path inside the sandbox, for what is mounted at its own place.

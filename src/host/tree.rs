@@ -105,7 +105,7 @@ impl std::error::Error for Unreadable {}
 #[derive(Debug)]
 pub enum Tree {
     /// The real one. What was looked at once is remembered, so that one run sees one state of it.
-    Real(RefCell<HashMap<PathBuf, Option<Node>>>),
+    Real(RefCell<HashMap<OsString, Option<Node>>>),
     /// A described one: every path that exists, and the content of files.
     Described(BTreeMap<PathBuf, (Node, Vec<u8>)>),
 }
@@ -160,7 +160,7 @@ impl Tree {
         match self {
             Self::Described(nodes) => Ok(nodes.get(path).map(|(node, _)| node.clone())),
             Self::Real(seen) => {
-                if let Some(node) = seen.borrow().get(path) {
+                if let Some(node) = seen.borrow().get(path.as_os_str()) {
                     return Ok(node.clone());
                 }
                 let node = match std::fs::symlink_metadata(path) {
@@ -168,7 +168,7 @@ impl Tree {
                     Err(error) if is_absence(&error) => None,
                     Err(error) => return Err(unreadable(path, &error)),
                 };
-                seen.borrow_mut().insert(path.to_path_buf(), node.clone());
+                seen.borrow_mut().insert(path.as_os_str().to_os_string(), node.clone());
                 Ok(node)
             }
         }

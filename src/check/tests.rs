@@ -1,0 +1,119 @@
+//! The whole list on a good host, and what changes on each bad one.
+
+use super::*;
+use crate::host;
+use crate::host::claude::NotFound;
+use crate::host::tree::Tree;
+use crate::request::{Program, Request};
+use crate::script::layer::Source;
+use std::rc::Rc;
+
+fn report(change: impl Fn(&mut Host), trial: Option<&Trial>) -> (String, bool) {
+    let mut tree = Tree::described();
+    for program in ["bash", "git", "env", "cat", "bwrap", "slirp4netns"] {
+        tree.describe(&Path::new("/usr/bin").join(program), Kind::File, 0, b"");
+    }
+    tree.describe(Path::new("/dev/net/tun"), Kind::Special, 0, b"");
+    tree.describe(Path::new("/home/u/p"), Kind::Directory, 1000, b"");
+    tree.describe(Path::new("/proc/sys/dev/tty/legacy_tiocsti"), Kind::File, 0, b"1\n");
+    let mut host = Rc::into_inner(host::described(tree)).unwrap();
+    host.variables
+        .insert(EnvName::new("ANTHROPIC_API_KEY").unwrap(), "k".into());
+    host.claude = Ok(claude());
+    change(&mut host);
+    let host = Rc::new(host);
+    let policy = "fn mounts(host) { mount::rw(host.project, \"the project\"); }";
+    let source = Source {
+        layer: "user".into(),
+        file: "p.rhai".into(),
+        text: policy.into(),
+    };
+    let request = Request {
+        program: Program::Claude,
+        arguments: Vec::new(),
+        network: None,
+        policy: None,
+        no_user_policy: false,
+    };
+    let items = items(&host, &crate::decide_with(&[source], &host, &request), trial);
+    (text(&items, Style::plain()), stops(&items))
+}
+
+fn claude() -> crate::host::claude::Claude {
+    let path = HostPath::new("/opt/claude").unwrap();
+    crate::host::claude::Claude {
+        executable: path.clone(),
+        found_at: path,
+        install: Install::Binary,
+        version: Some("2.1.197".into()),
+        passed_over: Vec::new(),
+    }
+}
+
+fn good() -> Trial {
+    Trial {
+        version: Some("0.13.1".into()),
+        sandbox: Ok(()),
+    }
+}
+
+const GOOD: &str = "ok    bubblewrap   /usr/bin/bwrap, version 0.13.1, owned by root\n\
+     ok    namespaces   a sandbox starts: user, process, ipc, uts, cgroup, network\n\
+     ok    programs     from /usr\n\
+     ok    state        ~/.claudebox is made at the first start\n\
+     ok    Claude Code  /opt/claude, version 2.1.197, one program\n\
+     ok    login        by `ANTHROPIC_API_KEY`\n\
+     ok    policy       loads, and a launch is granted: p.rhai\n\
+     ok    terminal     the kernel allows input injection; claudebox's filter shuts it\n\
+     ok    network      slirp4netns and /dev/net/tun are there\n";
+
+#[test]
+fn a_good_host() {
+    assert_eq!(report(|_| {}, Some(&good())), (GOOD.to_string(), false));
+}
+
+#[test]
+fn each_bad_host_names_what_is_missing_and_what_mends_it() {
+    let (text, stops) = report(|host| host.claude = Err(NotFound::Nowhere), Some(&good()));
+    assert_eq!(
+        (
+            text.lines()
+                .filter(|line| !line.starts_with("ok"))
+                .map(str::to_string)
+                .collect::<Vec<_>>(),
+            stops
+        ),
+        (
+            vec![
+                format!("bad   Claude Code  {}", NotFound::Nowhere),
+                format!("                   fix: {}", NotFound::Nowhere.hint())
+            ],
+            true
+        )
+    );
+    let denied = Trial {
+        version: Some("0.8.0".into()),
+        sandbox: Err("setting up uid map: Permission denied".into()),
+    };
+    let restrict = |host: &mut Host| {
+        host.tree.describe(
+            Path::new("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
+            Kind::File,
+            0,
+            b"1\n",
+        );
+    };
+    let (text, stops) = report(restrict, Some(&denied));
+    assert_eq!(
+        (text.lines().take(4).map(str::to_string).collect::<Vec<_>>(), stops),
+        (
+            vec![
+                "note  bubblewrap   /usr/bin/bwrap, version 0.8.0, owned by root".to_string(),
+                "                   fix: 0.12 or newer closes CVE-2026-87766; until then claudebox refuses every destination behind a link itself".to_string(),
+                "bad   namespaces   no sandbox starts: setting up uid map: Permission denied".to_string(),
+                format!("                   fix: {}", FORBIDDERS[0].2),
+            ],
+            true
+        )
+    );
+}
