@@ -32,6 +32,7 @@ pub mod bwrap;
 pub mod dry_run;
 pub mod init;
 pub mod launch;
+pub mod memory;
 pub mod prepare;
 pub mod prompt;
 pub mod seccomp;
@@ -40,6 +41,7 @@ pub mod sys;
 pub mod diagnostic;
 pub mod output;
 pub mod style;
+pub mod toml_text;
 
 use std::rc::Rc;
 

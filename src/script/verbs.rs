@@ -307,7 +307,8 @@ impl Arguments<'_> {
 }
 
 /// The word for a value's type, in a user's terms.
-fn kind_of(value: &Dynamic) -> &'static str {
+#[must_use]
+pub fn kind_of(value: &Dynamic) -> &'static str {
     match value {
         value if value.is_int() => "a number",
         value if value.is_bool() => "a truth value",
@@ -315,6 +316,8 @@ fn kind_of(value: &Dynamic) -> &'static str {
         value if value.is_map() => "a map",
         value if value.is_unit() => "nothing",
         value if value.is_fnptr() => "a function",
+        value if value.is_string() || value.is::<OsText>() => "text",
+        value if value.is::<Ruling>() => "a verdict",
         _ => "another kind of value",
     }
 }
@@ -332,6 +335,7 @@ fn set(recorder: &mut Recorder, arguments: &Arguments, site: Site) -> Result<Dyn
     let name = EnvName::new(name.clone())
         .map_err(|why| arguments.wrong(format!("the variable's name `{}` {why}", printable(&name))))?;
     let value = arguments.text(1)?;
+    recorder.keep(value.len(), &site)?;
     let decision = recorder.decide(Effect::Set, name.to_string(), &arguments.reason(), site)?;
     recorder.draft.settings.push(Setting { name, value, decision });
     Ok(Dynamic::UNIT)
@@ -345,6 +349,7 @@ fn secret(
     subject: String,
     secret: Secret,
 ) -> Result<Dynamic, Diagnostic> {
+    let subject = printable(std::ffi::OsStr::new(&subject));
     let decision = recorder.decide(effect, subject, &arguments.reason(), site)?;
     recorder.draft.secrets.push((secret, decision));
     Ok(Dynamic::UNIT)
@@ -358,6 +363,9 @@ fn mount(
     request: Request,
     at: SandboxPath,
 ) -> Result<Dynamic, Diagnostic> {
+    if let Request::Text(content) = &request {
+        recorder.keep(content.len(), &site)?;
+    }
     let decision = recorder.decide(effect, at.to_string(), &arguments.reason(), site)?;
     recorder.draft.mounts.push(Mount {
         request,
