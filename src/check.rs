@@ -180,7 +180,7 @@ fn bubblewrap(host: &Host, trial: Option<&Trial>, items: &mut Vec<Item>) {
 /// Switches of the kernel and of distributions that forbid user namespaces: the file, the value that forbids, the fix.
 const FORBIDDERS: [(&str, &str, &str); 3] = [
     (
-        "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+        crate::host::APPARMOR_SWITCH,
         "1",
         "AppArmor forbids them; `apt install apparmor-profiles` has a profile for bwrap, or as root: \
          sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",

@@ -29,6 +29,9 @@ use tree::Tree;
 /// The user id inside when the caller is root: Claude Code refuses to skip permissions as uid 0.
 const ORDINARY_ID: u32 = 1000;
 
+/// AppArmor's switch: 1 where only programs with a profile that says so get privileges in a user namespace.
+pub const APPARMOR_SWITCH: &str = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
+
 /// Longest memory of the machine's administrator that is handed on, in bytes.
 const MEMORY_MAX: u64 = 1024 * 1024;
 
@@ -88,6 +91,8 @@ pub struct Host {
     pub places: Places,
     /// This program.
     pub executable: HostPath,
+    /// Whether the kernel lets only chosen programs make user namespaces with privileges in them (AppArmor, as on Ubuntu).
+    pub namespaces_restricted: bool,
     /// The standard streams.
     pub terminal: Terminal,
     /// What the machine's administrator tells Claude Code, if anything.
@@ -154,6 +159,10 @@ impl Host {
             claude: claude::find(&tree, &search),
             bwrap: bubblewrap::find(&tree, search.path, uid, &project),
             sockets: sockets::bound(),
+            namespaces_restricted: uid != 0
+                && tree
+                    .read(std::path::Path::new(APPARMOR_SWITCH), 16)
+                    .is_ok_and(|value| value.starts_with(b"1")),
             moved_secrets: moved_secrets(&variables, &home),
             places: Places {
                 config: joined(&config, "claudebox")?,
@@ -434,6 +443,7 @@ pub fn described(tree: Tree) -> Rc<Host> {
         claude: Err(NotFound::Nowhere),
         bwrap: Ok(path("/usr/bin/bwrap")),
         sockets: Vec::new(),
+        namespaces_restricted: false,
         moved_secrets: Vec::new(),
         places: Places {
             config: path("/home/u/.config/claudebox"),

@@ -1,6 +1,7 @@
 //! The invariants: what holds for every sandbox, whatever a script, a flag or a file says. Turns a draft into a plan, or
 //! into all the violations at once. The only maker of a [`Plan`].
 
+mod hidden;
 mod masks;
 mod mounts;
 pub mod plan;
@@ -14,13 +15,13 @@ use indexmap::IndexMap;
 
 use crate::awareness;
 use crate::diagnostic::{Diagnostic, Refusal, Sources};
-use crate::draft::{Draft, Network, Secret};
-use crate::floor;
+use crate::draft::{Draft, Network};
 use crate::host::Host;
 use crate::path::{HostPath, SandboxPath};
 use crate::request::Request;
 use crate::trace::{DecisionId, Effect, Site, Trace};
 
+use hidden::HiddenPaths;
 use plan::{Mount, Parts, Plan, What};
 
 /// Every invariant: its code, and what it holds. The book has a heading for each.
@@ -123,11 +124,7 @@ impl Verdict {
 #[must_use]
 pub fn check(draft: Draft, trace: &mut Trace, host: &Host, request: &Request, sources: &Sources) -> Verdict {
     let mut checker = Checker {
-        secrets: Vec::new(),
-        sockets: floor::sockets(&host.home, host.uid)
-            .into_iter()
-            .map(|(path, why)| (path, format!("it belongs to {why}")))
-            .collect(),
+        hidden: HiddenPaths::default(),
         draft,
         trace,
         host,
@@ -136,6 +133,7 @@ pub fn check(draft: Draft, trace: &mut Trace, host: &Host, request: &Request, so
         masks: Vec::new(),
         fates: IndexMap::new(),
         violations: Vec::new(),
+        unfit: false,
         exit: crate::EXIT_REFUSED,
     };
     let parts = checker.run(request);
@@ -162,24 +160,22 @@ struct Checker<'run> {
     draft: Draft,
     trace: &'run mut Trace,
     host: &'run Host,
-    /// Secrets of the floor and of the policy: canonical path, why, and the policy's decision.
-    secrets: Vec<(HostPath, String, Option<DecisionId>)>,
-    /// Daemon sockets, known and live.
-    sockets: Vec<(HostPath, String)>,
+    hidden: HiddenPaths,
     mounts: Vec<Mount>,
     /// What the launcher makes on the host before the start: it is there when bubblewrap looks.
     prepared: Vec<HostPath>,
     masks: Vec<(SandboxPath, DecisionId)>,
     fates: IndexMap<DecisionId, Fate>,
     violations: Vec<Diagnostic>,
+    /// The project itself was refused: what follows from that is not told again.
+    unfit: bool,
     exit: u8,
 }
 
 impl Checker<'_> {
     /// The whole check, stage by stage.
     fn run(&mut self, request: &Request) -> Parts {
-        self.gather_secrets();
-        self.gather_sockets();
+        self.gather_hidden();
         self.project_root();
         let isolation = self.isolation();
         self.base_mounts();
@@ -244,58 +240,6 @@ impl Checker<'_> {
             self.exit = exit;
         }
         self.violations.push(diagnostic);
-    }
-
-    /// The floor's secrets and the policy's, each at its written and at its canonical path: dotfiles are often links.
-    fn gather_secrets(&mut self) {
-        let mut found: Vec<(HostPath, String, Option<DecisionId>)> = floor::secrets(&self.host.home)
-            .into_iter()
-            .map(|(path, why)| (path, format!("it holds {why}"), None))
-            .collect();
-        for (path, variable) in &self.host.moved_secrets {
-            found.push((path.clone(), format!("`{variable}` says that secrets lie there"), None));
-        }
-        for (secret, decision) in &self.draft.secrets {
-            if let Secret::Path(path) = secret {
-                let why = self
-                    .trace
-                    .get(*decision)
-                    .map(|decision| decision.reason.clone())
-                    .unwrap_or_default();
-                found.push((path.clone(), why, Some(*decision)));
-            }
-        }
-        for (path, why, decision) in found {
-            // What cannot be looked at cannot be mounted either: its written path still counts.
-            if let Ok(resolved) = self.host.tree.resolve(&path) {
-                if resolved.path != path {
-                    self.secrets.push((resolved.path, why.clone(), decision));
-                }
-                if let (None, Some(id)) = (&resolved.node, decision) {
-                    self.fates
-                        .insert(id, Fate::Idle("it does not exist on this host".into()));
-                }
-            }
-            self.secrets.push((path, why, decision));
-        }
-    }
-
-    /// Sockets that are bound right now count like the well-known ones.
-    fn gather_sockets(&mut self) {
-        for path in &self.host.sockets {
-            self.sockets
-                .push((path.clone(), "a process of the host listens on it".into()));
-        }
-        let canonical: Vec<(HostPath, String)> = self
-            .sockets
-            .iter()
-            .filter_map(|(path, why)| {
-                let resolved = self.host.tree.resolve(path).ok()?;
-                (resolved.path != *path).then(|| (resolved.path, why.clone()))
-            })
-            .collect();
-        self.sockets.extend(canonical);
-        self.sockets.retain(|(path, _)| !self.host.nix_daemon.allows(path));
     }
 
     /// INVARIANT(network): without a decision there is no network.

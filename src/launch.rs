@@ -42,6 +42,23 @@ pub fn exec(bwrap: &HostPath, invocation: &Invocation) -> Diagnostic {
     failed(&format!("start `{bwrap}`"), &error)
 }
 
+/// Whether a sandbox can start at all. INVARIANT(namespaces): bubblewrap would say it too, but with an exit code that could
+/// be the command's.
+///
+/// # Errors
+/// User namespaces are forbidden, or allowed to some programs only (`restricted`) and not to bubblewrap.
+pub fn possible(bwrap: &HostPath, restricted: bool) -> Result<(), Diagnostic> {
+    let forbidden = match sys::try_user_namespace() {
+        Err(error) => format!("this system does not let you make a user namespace: {}", plain(&error)),
+        Ok(()) if restricted => match trial(bwrap).sandbox {
+            Err(said) => format!("this system does not let bubblewrap make a sandbox: {said}"),
+            Ok(()) => return Ok(()),
+        },
+        Ok(()) => return Ok(()),
+    };
+    Err(Diagnostic::new("namespaces", forbidden).hint("`claudebox --check` names what forbids it, and the fix"))
+}
+
 /// Tries bubblewrap: its version, and a sandbox with every namespace in which `true` runs.
 ///
 /// Both run with an empty environment and see nothing of ours.

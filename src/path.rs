@@ -16,9 +16,21 @@ impl fmt::Display for Malformed {
     }
 }
 
+/// Whether a path is absolute and holds neither an empty component nor a dot nor two: most are, and need no taking apart.
+fn is_normal(bytes: &[u8]) -> bool {
+    bytes == b"/"
+        || bytes.strip_prefix(b"/").is_some_and(|rest| {
+            rest.split(|byte| *byte == b'/')
+                .all(|component| !matches!(component, b"" | b"." | b".."))
+        })
+}
+
 fn absolute(path: &Path) -> Result<PathBuf, Malformed> {
     if path.as_os_str().as_bytes().contains(&0) {
         return Err(Malformed("contains a NUL byte"));
+    }
+    if is_normal(path.as_os_str().as_bytes()) {
+        return Ok(path.to_path_buf());
     }
     let mut clean = PathBuf::new();
     for component in path.components() {

@@ -37,13 +37,17 @@ DISABLE_AUTOUPDATER
 HOME
 LANG
 LOGNAME
+NIX_SSL_CERT_FILE
 PATH
+PWD
 SHELL
+SSL_CERT_FILE
 TERM
 TZ
 USER
+XDG_RUNTIME_DIR
 ";
-        let names = "tr '\\0' '\\n' < /proc/self/environ | cut -d= -f1 | sort";
+        let names = "tr '\\0' '\\n' < /proc/$$/environ | cut -d= -f1 | sort";
         let test = Test::new().who(user).var("FAVOURITE_COLOUR", "blue").var("EMPTY", "");
         test.args(["--yes", "--quiet", "--net", "none", "--exec", "--", "sh", "-c", names]).stdout(NAMES).run();
     }

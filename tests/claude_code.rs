@@ -149,8 +149,7 @@ as_both! {
     fn arguments_come_through(user: User) {
         let test = Test::new()
             .who(user)
-            .file("[BASE]/programs/claude", "#!/bin/sh\nprintf '<%s>\\n' \"$@\"\nexit 9\n")
-            .mode("[BASE]/programs/claude", 0o755)
+            .copy("[BIN]/attack", "[BASE]/programs/claude")
             .var("CLAUDEBOX_CLAUDE", "[BASE]/programs/claude");
         let said = "<--dangerously-skip-permissions>\n<--resume>\n<>\n<two words>\n<--yes>\n";
         test.args(["--yes", "--quiet", "--net", "none", "--resume", "", "two words", "--yes"]).stdout(said).exit(9).run();

@@ -30,8 +30,9 @@ as_both! {
     /// Without bwrap there is no sandbox, and so no start.
     fn no_bwrap_is_refused(user: User) {
         // text: from the program
-        const TEXT: &str = "error: bubblewrap is not installed: no `bwrap` in `/usr/bin` or any other trusted directory\n\n\
-                            hint: install it: `apt install bubblewrap`\n";
+        const TEXT: &str = r#"error[bwrap]: bubblewrap is not installed
+hint: install it: apt install bubblewrap, dnf install bubblewrap, pacman -S bubblewrap
+"#;
         // The real bwrap hides itself: inside, the directory of system programs is empty.
         let test = Test::new().who(user).before(&["/usr/bin/bwrap", "--dev-bind", "/", "/", "--tmpfs", "/usr/bin", "--"]);
         let test = test.args(["--yes", "--quiet", "--net", "none", "--exec", "--", "/bin/sh", "-c", MARK]);
@@ -41,16 +42,19 @@ as_both! {
     /// Without user namespaces there is no sandbox either, and the text says how to get them.
     fn no_user_namespaces_is_refused(user: User) {
         // text: from the program
-        const TEXT: &str = "error: this system does not let `bwrap` make a user namespace\n\n\
-                            hint: see `claudebox --check`\n";
-        let test = Test::new().who(user).before(&["/usr/bin/bwrap", "--dev-bind", "/", "/", "--unshare-user", "--disable-userns", "--"]);
+        const TEXT: &str = "error[namespaces]: this system does not let you make a user namespace: operation not permitted\n\
+                            hint: `claudebox --check` names what forbids it, and the fix\n";
+        let test = Test::new().who(user).before(&["[BIN]/attack", "no-namespaces"]);
+        assert_eq!(test.control(&["bwrap", "--unshare-user", "--ro-bind", "/", "/", "true"]).exit, 1, "the control got a namespace");
         refused(marking(test), TEXT);
     }
 
     /// A person is asked, so where there is none and no flag, nothing starts and nothing hangs.
     fn no_terminal_and_no_yes_is_refused(user: User) {
         // text: from the program
-        const TEXT: &str = "error: there is no terminal to ask on\n\nhint: `--yes` starts without asking\n";
+        const TEXT: &str = r#"error[confirmation]: there is no terminal to ask on
+hint: look at `claudebox --dry-run`, then start with `--yes`
+"#;
         refused(Test::new().who(user).args(["--quiet", "--net", "none", "--exec", "--", "sh", "-c", MARK]), TEXT);
         // An answer in a pipe is no person's either.
         refused(Test::new().who(user).stdin("y\n").args(["--quiet", "--net", "none", "--exec", "--", "sh", "-c", MARK]), TEXT);
@@ -71,21 +75,7 @@ as_both! {
 
     /// A directory that holds secrets, or the system, or claudebox's own files is no project.
     fn what_is_no_project_is_refused(user: User) {
-        // text: from the program
-        let cases = [
-            ("/", "error[project-root]: `/` cannot be a project\n"),
-            ("[HOME]", "error[project-root]: `[HOME]` cannot be a project: it is your home\n"),
-            ("[BASE]", "error[project-root]: `[BASE]` cannot be a project: it holds your home\n"),
-            ("/tmp", "error[project-root]: `/tmp` cannot be a project: it is a directory of the system\n"),
-            ("/usr/lib", "error[project-root]: `/usr/lib` cannot be a project: it is a directory of the system\n"),
-            ("/etc", "error[project-root]: `/etc` cannot be a project: it is a directory of the system\n"),
-            ("[HOME]/.ssh", "error[project-root]: `[HOME]/.ssh` cannot be a project: it is a secret\n"),
-            ("[HOME]/.ssh/inside", "error[project-root]: `[HOME]/.ssh/inside` cannot be a project: it lies in a secret\n"),
-            ("[HOME]/.claudebox/instances", "error[project-root]: `[HOME]/.claudebox/instances` cannot be a project\n"),
-            ("[HOME]/.config/claudebox", "error[project-root]: `[HOME]/.config/claudebox` cannot be a project\n"),
-            ("[HOME]/link-to-home", "error[project-root]: `[HOME]` cannot be a project: it is your home\n"),
-        ];
-        for (directory, text) in cases {
+        for (directory, text) in NO_PROJECT {
             let test = marking(Test::new().who(user))
                 .directory("~/.ssh/inside")
                 .directory("~/.claudebox/instances")
@@ -101,7 +91,9 @@ as_both! {
     /// A project that was removed under the shell's feet.
     fn a_project_that_is_gone_is_refused(user: User) {
         // text: from the program
-        const TEXT: &str = "error: the current directory does not exist any more\n";
+        const TEXT: &str = r#"error[host]: the working directory cannot be used: it is not known, or it does not exist
+hint: start from a directory that exists and that you can read
+"#;
         let test = Test::new().who(user).before(&["sh", "-c", "mkdir gone && cd gone && rmdir ../gone && exec \"$0\" \"$@\""]);
         refused(marking(test), TEXT);
     }
@@ -126,7 +118,7 @@ as_both! {
 
     /// What a dry run prints is what would be run: pasted into a shell it does the same. The first paste is into a fresh home.
     fn a_dry_run_can_be_pasted(user: User) {
-        let payload = "pwd; ls -A ~; tr '\\0' '\\n' < /proc/self/environ | sort; ls /proc/1/environ > /dev/null && wc -c < /proc/1/environ; exit 7";
+        let payload = "pwd; ls -A ~; tr '\\0' '\\n' < /proc/$$/environ | sort; ls /proc/1/environ > /dev/null && wc -c < /proc/1/environ; exit 7";
         let test = Test::new().who(user).args(["--dry-run", "--net", "none", "--exec", "--", "sh", "-c", payload]);
         let printed = test.start();
         assert_eq!((printed.stderr.as_str(), printed.exit), ("", 0));
@@ -154,13 +146,17 @@ as_both! {
         let test = Test::new().who(user).args(["--dry-run", "--net", "none", "--exec", "--", "true"]);
         let with = test.start();
         let without = test.before(&["/usr/bin/bwrap", "--dev-bind", "/", "/", "--tmpfs", "/usr/bin", "--"]).start();
-        assert_eq!((without.stdout, without.stderr, without.exit), (with.stdout, with.stderr, 0));
+        assert_eq!((without.stderr.as_str(), without.exit), ("", 0));
+        // Where none is installed the command names it without a directory.
+        assert_eq!(without.stdout, with.stdout.replace("env -i /usr/bin/bwrap ", "env -i bwrap "));
     }
 
     /// No Claude Code anywhere: the text says how to get it.
     fn no_claude_code_is_not_found(user: User) {
         // text: from the program
-        const TEXT: &str = "error: Claude Code was not found\n\nhint: `npm install -g @anthropic-ai/claude-code`\n";
+        const TEXT: &str = r#"error[claude-not-found]: cannot find Claude Code: no `claude` in `PATH` nor where installers put it
+hint: install it with `npm install -g --allow-scripts=@anthropic-ai/claude-code @anthropic-ai/claude-code` or `curl -fsSL https://claude.ai/install.sh | bash`, or set `CLAUDEBOX_CLAUDE` to its absolute path
+"#;
         let test = Test::new().who(user).args(["--yes", "--quiet", "--net", "none"]).stderr(TEXT).exit(127);
         test.var("PATH", "/usr/bin:/bin").run();
     }
@@ -168,8 +164,9 @@ as_both! {
     /// npm leaves a placeholder where its own install script was not allowed to run: the text says how to mend it.
     fn a_placeholder_is_no_claude_code(user: User) {
         // text: from the program
-        const TEXT: &str = "error: Claude Code at `[HOME]/npm/bin/claude` is incomplete: npm did not run its install script\n\n\
-                            hint: run `node [HOME]/npm/lib/node_modules/@anthropic-ai/claude-code/install.cjs`\n";
+        const TEXT: &str = r#"error[claude-not-found]: cannot start Claude Code: `[HOME]/npm/bin/claude`, which `CLAUDEBOX_CLAUDE` names, is only the placeholder that npm leaves when the package's postinstall script did not run
+hint: run `node [HOME]/npm/lib/node_modules/@anthropic-ai/claude-code/install.cjs`
+"#;
         const PACKAGE: &str = "~/npm/lib/node_modules/@anthropic-ai/claude-code";
         let test = Test::new()
             .who(user)
@@ -185,16 +182,25 @@ as_both! {
     /// A Claude Code that the sandbox could rewrite would run outside the next time.
     fn claude_code_in_the_project_is_refused(user: User) {
         // text: from the program
-        const TEXT: &str = "error[own-controls]: Claude Code at `[PROJECT]/claude` lies where the sandbox can write\n";
-        let test = Test::new().who(user).file("claude", "#!/bin/sh\necho ran > mark\n").mode("claude", 0o755);
+        const TEXT: &str = r#"error[own-controls]: `[PROJECT]` would be writable, and Claude Code lies in it: `[PROJECT]/claude`
+  ——▶ policy/policy.rhai:65:12
+   |
+65 |     mount::rw(host.project, "the project");
+   |            ^^
+hint: install it outside every project
+"#;
+        let test = Test::new().who(user).copy("[BIN]/attack", "claude");
         refused(test.var("CLAUDEBOX_CLAUDE", "[PROJECT]/claude").args(["--yes", "--quiet", "--net", "none"]), TEXT);
     }
 
     /// An option that is not ours begins the client's arguments; one that is ours and malformed is a usage error.
     fn usage_errors_are_two(user: User) {
         // text: from the program
-        const TEXT: &str = "error: invalid value 'moon' for '--net <MODE>'\n  [possible values: internet, allowlist, none, host]\n\n\
-                            For more information, try '--help'.\n";
+        const TEXT: &str = r#"error: invalid value 'moon' for '--net <MODE>'
+  [possible values: internet, none, host]
+
+For more information, try '--help'.
+"#;
         Test::new().who(user).args(["--net", "moon", "--exec", "--", "true"]).stderr(TEXT).exit(2).run();
     }
 
@@ -215,7 +221,9 @@ as_both! {
 #[test]
 fn an_unreadable_project_is_refused() {
     // text: from the program
-    const TEXT: &str = "error: cannot read the project `[PROJECT]`: permission denied\n";
+    const TEXT: &str = r#"error[host]: the working directory `[PROJECT]` cannot be read: permission denied
+hint: change to a directory that you can read
+"#;
     let test = marking(Test::new()).mode("[PROJECT]", 0o111);
     let run = test.start();
     // Given back before anything is compared, so that the directory can be removed.
@@ -223,3 +231,73 @@ fn an_unreadable_project_is_refused() {
     test.compare(&run);
     assert!(!test.at("mark").exists());
 }
+
+/// What is no project, and the whole text that says so. text: from the program
+const NO_PROJECT: [(&str, &str); 11] = [
+    (
+        "/",
+        r#"error[project-root]: `/` cannot be the project: it is the whole file system
+hint: change to a directory of its own for the project and start again
+"#,
+    ),
+    (
+        "[HOME]",
+        r#"error[project-root]: `[HOME]` cannot be the project: it is your home directory, with all your secrets
+hint: change to a directory of its own for the project and start again
+"#,
+    ),
+    (
+        "[BASE]",
+        r#"error[project-root]: `[BASE]` cannot be the project: your home directory lies in it
+hint: change to a directory of its own for the project and start again
+"#,
+    ),
+    (
+        "/tmp",
+        r#"error[project-root]: `/tmp` cannot be the project: your home directory lies in it
+hint: change to a directory of its own for the project and start again
+"#,
+    ),
+    (
+        "/usr/lib",
+        r#"error[project-root]: `/usr/lib` cannot be the project: `/usr` belongs to the system
+hint: change to a directory of its own for the project and start again
+"#,
+    ),
+    (
+        "/etc",
+        r#"error[project-root]: `/etc` cannot be the project: `/etc` belongs to the system
+hint: change to a directory of its own for the project and start again
+"#,
+    ),
+    (
+        "[HOME]/.ssh",
+        r#"error[project-root]: `[HOME]/.ssh` cannot be the project: it lies in `[HOME]/.ssh`: it holds SSH keys
+hint: change to a directory of its own for the project and start again
+"#,
+    ),
+    (
+        "[HOME]/.ssh/inside",
+        r#"error[project-root]: `[HOME]/.ssh/inside` cannot be the project: it lies in `[HOME]/.ssh`: it holds SSH keys
+hint: change to a directory of its own for the project and start again
+"#,
+    ),
+    (
+        "[HOME]/.claudebox/instances",
+        r#"error[project-root]: `[HOME]/.claudebox/instances` cannot be the project: it lies in `[HOME]/.claudebox`: it is claudebox's own state
+hint: change to a directory of its own for the project and start again
+"#,
+    ),
+    (
+        "[HOME]/.config/claudebox",
+        r#"error[project-root]: `[HOME]/.config/claudebox` cannot be the project: it lies in `[HOME]/.config/claudebox`: it is claudebox's own configuration
+hint: change to a directory of its own for the project and start again
+"#,
+    ),
+    (
+        "[HOME]/link-to-home",
+        r#"error[project-root]: `[HOME]` cannot be the project: it is your home directory, with all your secrets
+hint: change to a directory of its own for the project and start again
+"#,
+    ),
+];

@@ -20,6 +20,7 @@
 mod canary;
 mod claude_code;
 mod launch;
+mod policies;
 mod requirements;
 mod support;
 mod terminal;

@@ -29,10 +29,10 @@ as_both! {
         };
 
         let control = Test::new().who(user).attack();
-        let naive = control.environment_line("bwrap --dev-bind / / --unshare-all ./attack type \"$(printf ' touch typed\\n.')\"");
+        let naive = control.environment_line("bwrap --dev-bind / / --unshare-all ./attack type ' touch typed'");
         assert_eq!(outcome(&control, &naive), ("type plain done\n".to_owned(), true), "the control could not type");
 
-        let test = boxed(Test::new().who(user).attack(), ["./attack", "type", " touch typed\n."]);
+        let test = boxed(Test::new().who(user).attack(), ["./attack", "type", " touch typed"]);
         assert_eq!(outcome(&test, &test.shell_line()), (REFUSED.to_owned(), false));
     }
 
@@ -93,9 +93,9 @@ as_both! {
     /// What is not there is told apart from what cannot be run, as `env(1)` does it.
     fn a_command_that_does_not_start(user: User) {
         // text: from the program
-        const MISSING: &str = "error: `no-such-command` was not found\n";
+        const MISSING: &str = "error[command]: cannot run `no-such-command`: there is no such program in the sandbox\n";
         // text: from the program
-        const FORBIDDEN: &str = "error: `./notes.txt` could not be run: permission denied\n";
+        const FORBIDDEN: &str = "error[command]: cannot run `./notes.txt`: permission denied\n";
         boxed(Test::new().who(user), ["no-such-command"]).stderr(MISSING).exit(127).run();
         boxed(Test::new().who(user).file("notes.txt", "words\n"), ["./notes.txt"]).stderr(FORBIDDEN).exit(126).run();
     }

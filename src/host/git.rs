@@ -12,10 +12,17 @@ use crate::path::{HostPath, printable};
 pub mod config;
 pub mod identity;
 mod judge;
+mod named;
+mod nested;
+mod parts;
+mod surface;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use judge::Judge;
+
+pub use surface::{Gap, Protection, Reservation, Surface, SurfaceItem, surface, surface_of_folder};
 
 /// A repository whose pointers all agree.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -226,7 +226,7 @@ mod tests {
         );
         assert_eq!(
             daemon("include none.conf\n", "u", 1000),
-            withheld("cannot look at `/etc/nix/none.conf`: no such file")
+            withheld("cannot look at `/etc/nix/none.conf`: no such file or directory")
         );
         assert_eq!(daemon("!include none.conf\n", "u", 1000), Daemon::Untrusted);
     }

@@ -6,8 +6,9 @@ use crate::draft::{self, Request};
 use crate::floor;
 use crate::host::tree::{Kind, Resolved};
 use crate::path::{HostPath, SandboxPath};
-use crate::trace::{DecisionId, Effect};
+use crate::trace::DecisionId;
 
+use super::hidden::{Class, Hidden};
 use super::plan::{Mount, What};
 use super::{Checker, Fate};
 
@@ -35,6 +36,12 @@ impl Checker<'_> {
             decision,
             required,
         } = mount;
+        if let (true, Request::ReadOnly(source) | Request::ReadWrite(source)) = (self.unfit, &request)
+            && *source == self.host.project
+        {
+            self.fates.insert(decision, Fate::Refused("project-root"));
+            return;
+        }
         if let Some((built, why)) = BUILT.iter().find(|(built, _)| claims(&at, built)) {
             let error = Diagnostic::new(
                 "empty-root",
@@ -88,30 +95,8 @@ impl Checker<'_> {
     fn source_error(&self, asked: &HostPath, resolved: &Resolved, kind: &Kind, writable: bool) -> Option<Diagnostic> {
         let source = &resolved.path;
         let named = named(asked, resolved);
-        // INVARIANT(secret-exposed): equal to or inside a secret.
-        if let Some((secret, why, decision)) = self.secrets.iter().find(|(secret, _, _)| source.within(secret)) {
-            let what = if source == secret {
-                "is a secret".into()
-            } else {
-                format!("lies in the secret `{secret}`")
-            };
-            let error = Diagnostic::new("secret-exposed", format!("{named} {what}: {why}"));
-            return Some(match decision.and_then(|id| self.trace.get(id)) {
-                Some(decision) => error.hint(format!("it is called a secret at {}", decision.site)),
-                None => error.hint("no policy can show it; copy what the project needs into the project"),
-            });
-        }
-        // INVARIANT(own-controls): what decides about sandboxes is out of their reach.
-        if let Some((own, what)) = self.host.own_paths().into_iter().find(|(own, _)| source.within(own)) {
-            return Some(
-                Diagnostic::new("own-controls", format!("{named} lies in {what}, `{own}`"))
-                    .hint("claudebox mounts what a sandbox needs of it by itself"),
-            );
-        }
-        // INVARIANT(no-sockets): a read-only bind mount does not stop connect().
-        if let Some((socket, why)) = self.sockets.iter().find(|(socket, _)| source.within(socket)) {
-            let error = Diagnostic::new("no-sockets", format!("{named} leads to the socket `{socket}`: {why}"));
-            return Some(error.hint("a daemon that answers on it would act outside the sandbox; leave it out"));
+        if let Some((path, hidden)) = self.hidden.around(source) {
+            return Some(self.hidden_error(&named, source, &path, hidden));
         }
         match kind {
             Kind::Socket => {
@@ -154,6 +139,32 @@ impl Checker<'_> {
             return self.writable_error(&named, source);
         }
         None
+    }
+
+    /// The source is, or lies in, what no mount may show.
+    fn hidden_error(&self, named: &str, source: &HostPath, path: &HostPath, hidden: &Hidden) -> Diagnostic {
+        let Hidden { class, why, decision } = hidden;
+        match class {
+            // INVARIANT(secret-exposed): equal to or inside a secret.
+            Class::Secret => {
+                let what = if source == path {
+                    "is a secret".into()
+                } else {
+                    format!("lies in the secret `{path}`")
+                };
+                let error = Diagnostic::new(class.code(), format!("{named} {what}: {why}"));
+                match decision.and_then(|id| self.trace.get(id)) {
+                    Some(decision) => error.hint(format!("it is called a secret at {}", decision.site)),
+                    None => error.hint("no policy can show it; copy what the project needs into the project"),
+                }
+            }
+            // INVARIANT(own-controls): what decides about sandboxes is out of their reach.
+            Class::Own => Diagnostic::new(class.code(), format!("{named} cannot be shown: {why}"))
+                .hint("claudebox mounts what a sandbox needs of it by itself"),
+            // INVARIANT(no-sockets): a read-only bind mount does not stop connect().
+            Class::Socket => Diagnostic::new(class.code(), format!("{named} leads to the socket `{path}`: {why}"))
+                .hint("a daemon that answers on it would act outside the sandbox; leave it out"),
+        }
     }
 
     /// INVARIANT(own-controls): what runs outside the sandbox, or is run inside it as Claude Code, cannot be changed from inside.
@@ -261,51 +272,18 @@ impl Checker<'_> {
         }
     }
 
-    /// INVARIANT(secret-exposed): a secret below a mount's source is masked. So are sockets and claudebox's own paths.
-    pub(super) fn masks_below_mounts(&mut self) {
-        let mut hidden: Vec<(HostPath, Effect, String, &'static str)> = Vec::new();
-        for (path, why, _) in &self.secrets {
-            hidden.push((path.clone(), Effect::Mask, why.clone(), "secret-exposed"));
-        }
-        for (path, what) in self.host.own_paths() {
-            hidden.push((path, Effect::Mask, format!("it is {what}"), "own-controls"));
-        }
-        for (path, why) in &self.sockets {
-            hidden.push((path.clone(), Effect::Mask, why.clone(), "no-sockets"));
-        }
-        let binds: Vec<(SandboxPath, HostPath)> = self
-            .mounts
-            .iter()
-            .filter_map(|mount| match &mount.what {
-                What::Bind { source, .. } => Some((mount.at.clone(), source.clone())),
-                _ => None,
-            })
-            .collect();
-        for (at, source) in binds {
-            for (path, effect, why, rule) in &hidden {
-                if *path == source || !path.within(&source) {
-                    continue;
-                }
-                let Some(Ok(place)) = path.below(&source).map(|rest| at.join(rest)) else {
-                    continue;
-                };
-                // What another mount puts in front of it is not shown.
-                if cover(&self.mounts, &place).is_some_and(|mount| mount.at != at) {
-                    continue;
-                }
-                match self.host.tree.node(path.as_path()) {
-                    Ok(Some(_)) => {
-                        let decision = self.host_rule(*effect, place.to_string(), why, rule);
-                        self.masks.push((place, decision));
-                    }
-                    Ok(None) => {}
-                    Err(error) => self.refuse(
-                        Diagnostic::new(rule, error.to_string())
-                            .hint("a secret that cannot be looked at cannot be masked"),
-                    ),
-                }
-            }
-        }
+    /// The bind mounts: their places and their sources.
+    pub(super) fn binds(&self) -> Vec<(SandboxPath, HostPath)> {
+        let bind = |mount: &Mount| match &mount.what {
+            What::Bind { source, .. } => Some((mount.at.clone(), source.clone())),
+            _ => None,
+        };
+        self.mounts.iter().filter_map(bind).collect()
+    }
+
+    /// The mount that shows what lies at a place, other than one at the very place.
+    pub(super) fn cover(&self, at: &SandboxPath) -> Option<&Mount> {
+        cover(&self.mounts, at)
     }
 
     /// Turns the requests for masks into mounts: over a directory an empty one, over a file an empty one.

@@ -17,6 +17,7 @@ impl Checker<'_> {
     pub(super) fn project_root(&mut self) {
         let root = self.host.project.clone();
         if let Some(why) = self.unfit_project(&root) {
+            self.unfit = true;
             self.refuse(
                 Diagnostic::new("project-root", format!("`{root}` cannot be the project: {why}"))
                     .hint("change to a directory of its own for the project and start again"),
@@ -43,16 +44,7 @@ impl Checker<'_> {
         if let Some(whole) = floor::never_whole(home).into_iter().find(|path| path == root) {
             return Some(format!("`{whole}` holds more than a project"));
         }
-        for (own, what) in self.host.own_paths() {
-            if root.within(&own) {
-                return Some(format!("it lies in {what}, `{own}`"));
-            }
-        }
-        for (secret, why, _) in &self.secrets {
-            if root.within(secret) {
-                return Some(format!("it lies in `{secret}`: {why}"));
-            }
-        }
-        None
+        let (path, hidden) = self.hidden.around(root)?;
+        Some(format!("it lies in `{path}`: {}", hidden.why))
     }
 }

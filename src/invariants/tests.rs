@@ -136,7 +136,7 @@ fn secrets_below_a_mount_are_masked() {
         .filter(|mount| mount.what == What::MaskDirectory)
         .map(|mount| mount.at.to_string())
         .collect();
-    assert_eq!(masks, ["/home/u/.config/gcloud", "/home/u/.config/claudebox"]);
+    assert_eq!(masks, ["/home/u/.config/claudebox", "/home/u/.config/gcloud"]);
 }
 
 #[test]
@@ -223,11 +223,11 @@ fn own_controls() {
     for (path, what) in [
         (
             "~/.claudebox",
-            "`/home/u/.claudebox` lies in claudebox's own state, `/home/u/.claudebox`",
+            "`/home/u/.claudebox` cannot be shown: it is claudebox's own state",
         ),
         (
             "~/.config/claudebox",
-            "`/home/u/.config/claudebox` lies in claudebox's own configuration, `/home/u/.config/claudebox`",
+            "`/home/u/.config/claudebox` cannot be shown: it is claudebox's own configuration",
         ),
     ] {
         let line = format!("mount::ro(\"{path}\", \"x\");");
@@ -361,7 +361,7 @@ fn project_root() {
         ("/home/u/.ssh", "it lies in `/home/u/.ssh`: it holds SSH keys"),
         (
             "/home/u/.claudebox",
-            "it lies in claudebox's own state, `/home/u/.claudebox`",
+            "it lies in `/home/u/.claudebox`: it is claudebox's own state",
         ),
     ] {
         let mut host = Rc::into_inner(host::described(tree())).unwrap();

@@ -5,10 +5,15 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -46,7 +51,7 @@ static long enter_i386(long nr, long a, long b, long c) {
 
 static char byte;
 
-/* Types the text into the terminal on stdin, as if the user had, by every entry the kernel may offer.
+/* Types the text and Enter into the terminal on stdin, as if the user had, by every entry the kernel may offer.
    The first entry that works stops the row: the text shall arrive once. */
 static int type(const char *text) {
   struct {
@@ -64,8 +69,8 @@ static int type(const char *text) {
   };
   for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
     long out = 0;
-    for (const char *at = text; *at && out >= 0; at++) {
-      byte = *at;
+    for (size_t at = 0; at <= strlen(text) && out >= 0; at++) {
+      byte = text[at] ? text[at] : '\n';
       out = ways[i].enter(ways[i].nr, 0, TIOCSTI | ways[i].high, (long)&byte);
     }
     printf("type %s %s\n", ways[i].name, result(out));
@@ -142,12 +147,40 @@ static int plant(char **args) {
   return perror(args[4]), 1;
 }
 
+/* Becomes the command where no user namespace can be made, as on a system that forbids them to ordinary programs. */
+static int no_namespaces(char **args) {
+  struct sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 4, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_unshare, 1, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 4),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_NEWUSER, 1, 2),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS), /* the C library then falls back to clone */
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) return perror("no_new_privs"), 1;
+  if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) return perror("seccomp"), 1;
+  execvp(args[0], args);
+  return perror(args[0]), 1;
+}
+
+/* Stands for Claude Code where a test only wants to know what it is started with. */
+static int claude(char **args) {
+  while (*++args) printf("<%s>\n", *args);
+  return 9;
+}
+
 int main(int argc, char **argv) {
+  if (!strcmp(basename(argv[0]), "claude")) return claude(argv);
+  if (argc > 2 && !strcmp(argv[1], "no-namespaces")) return no_namespaces(argv + 2);
   if (argc == 3 && !strcmp(argv[1], "type")) return type(argv[2]);
   if (argc == 2 && !strcmp(argv[1], "paste")) return paste();
   if (argc == 3 && !strcmp(argv[1], "keyring")) return search(argv[2]);
   if (argc == 2 && !strcmp(argv[1], "descriptors")) return descriptors();
   if (argc > 6 && !strcmp(argv[1], "plant")) return plant(argv + 2);
-  fprintf(stderr, "usage: attack type TEXT | paste | keyring NAME | descriptors | plant KEY VALUE FILE DIRECTORY COMMAND...\n");
+  fprintf(stderr, "usage: attack type TEXT | paste | keyring NAME | descriptors | plant KEY VALUE FILE DIRECTORY COMMAND... | no-namespaces COMMAND...\n");
   return 2;
 }

@@ -115,10 +115,17 @@ impl Test {
         self
     }
 
-    /// Puts the program with the attacks that a shell cannot make into the project, as `attack`.
-    pub fn attack(self) -> Self {
-        std::fs::copy(programs().join("attack"), self.project().join("attack")).expect("the test's own directory");
+    /// Copies a file with its mode.
+    pub fn copy(self, from: &str, to: &str) -> Self {
+        let to = self.at(to);
+        std::fs::create_dir_all(to.parent().expect("a file's directory")).expect("the test's own directory");
+        std::fs::copy(self.at(from), to).expect("the test's own file");
         self
+    }
+
+    /// Puts the program with the attacks that a shell cannot make into the project.
+    pub fn attack(self) -> Self {
+        self.copy("[BIN]/attack", "attack")
     }
 
     /// Starts the program by another one, which is given the program's path and arguments.

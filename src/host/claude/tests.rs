@@ -37,9 +37,9 @@ fn tree(files: &[File<'_>]) -> Tree {
     let mut tree = Tree::described();
     tree.describe(Path::new("/home"), Kind::Directory, 0, b"");
     tree.describe(Path::new("/nix/store"), Kind::Directory, 0, b"");
-    tree.permit(Path::new("/nix/store"), 0o1775);
+    tree.alter(Path::new("/nix/store"), |node| node.mode = 0o1775);
     tree.describe(Path::new("/tmp"), Kind::Directory, 0, b"");
-    tree.permit(Path::new("/tmp"), 0o1777);
+    tree.alter(Path::new("/tmp"), |node| node.mode = 0o1777);
     for (path, put) in files {
         let owner = if path.starts_with("/home/u") { USER } else { 0 };
         let path = Path::new(path);
@@ -50,7 +50,7 @@ fn tree(files: &[File<'_>]) -> Tree {
             Put::Bytes(bytes, owner, mode) => (Kind::File, bytes.to_vec(), *owner, *mode),
         };
         tree.describe(path, kind, owner, &content);
-        tree.permit(path, mode);
+        tree.alter(path, |node| node.mode = mode);
     }
     tree
 }

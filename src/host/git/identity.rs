@@ -6,7 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::config;
-use super::judge::{CONFIG_MAX, walk};
+use super::judge::CONFIG_MAX;
+use super::walk::walk;
 use crate::host::tree::{Kind, Tree};
 use crate::path::{HostPath, printable};
 

@@ -2,9 +2,10 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path};
+use std::path::Path;
 
 use super::config::{self, Entry};
+use super::walk::walk;
 use super::{Forged, Layout, Repository};
 use crate::host::tree::{Kind, Node, Tree};
 use crate::path::HostPath;
@@ -67,9 +68,9 @@ impl Settings {
 #[derive(Debug)]
 pub(super) struct Judge<'a> {
     pub(super) tree: &'a Tree,
-    home: HostPath,
+    pub(super) home: HostPath,
     canonical_home: HostPath,
-    uid: u32,
+    pub(super) uid: u32,
 }
 
 /// `path/name`.
@@ -120,6 +121,10 @@ impl<'a> Judge<'a> {
 
     pub(super) fn kind(&self, path: &HostPath) -> Result<Option<Kind>, Forged> {
         Ok(self.node(path)?.map(|node| node.kind))
+    }
+
+    pub(super) fn is_empty_directory(&self, path: &HostPath) -> Result<bool, Forged> {
+        Ok(self.kind(path)? == Some(Kind::Directory) && self.tree.entries(path.as_path())?.is_empty())
     }
 
     /// At least as generous as git's own test, so that nothing is a repository for git and none for us.
@@ -294,7 +299,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn no_links(&self, git_dir: &HostPath) -> Result<(), Forged> {
+    pub(super) fn no_links(&self, git_dir: &HostPath) -> Result<(), Forged> {
         for name in NAMES {
             let path = at(git_dir, name)?;
             if let Some(Kind::Link(_)) = self.kind(&path)? {
@@ -376,24 +381,4 @@ impl<'a> Judge<'a> {
         }
         Ok(None)
     }
-}
-
-/// Where `raw`, relative to the canonical `base`, leads for the kernel: each link is followed before a `..` after it.
-/// Also each link that was followed.
-pub(super) fn walk(tree: &Tree, base: &HostPath, raw: &Path) -> Result<(HostPath, Vec<HostPath>), Forged> {
-    let mut path = base.clone();
-    let mut through = Vec::new();
-    for component in raw.components() {
-        match component {
-            Component::RootDir => path = HostPath::root(),
-            Component::ParentDir => path = path.parent().unwrap_or(path),
-            Component::Normal(name) => {
-                let resolved = tree.resolve(&at(&path, name)?)?;
-                path = resolved.path;
-                through.extend(resolved.through);
-            }
-            Component::CurDir | Component::Prefix(_) => {}
-        }
-    }
-    Ok((path, through))
 }

@@ -6,6 +6,7 @@ use super::*;
 
 mod forged;
 mod real;
+mod surface;
 
 pub(super) const UID: u32 = 1000;
 
@@ -29,7 +30,6 @@ pub(super) fn git_dir(tree: &mut Tree, path: &str, config: &str) {
     file(tree, &format!("{path}/config"), config);
     directory(tree, &format!("{path}/objects"));
     directory(tree, &format!("{path}/refs"));
-    directory(tree, &format!("{path}/hooks"));
 }
 
 /// Adds the linked worktree `/home/u/w` of the repository in `/home/u/p`.

@@ -111,7 +111,7 @@ fn the_way_to_the_program_is_trusted_too() {
         let mut tree = tree(&[("/srv/real/c", Put::Elf), ("/opt/bin/claude", Put::Link("/srv/real/c"))]);
         let kind = tree.node(Path::new(at)).unwrap().unwrap().kind;
         tree.describe(Path::new(at), kind, owner, b"");
-        tree.permit(Path::new(at), mode);
+        tree.alter(Path::new(at), |node| node.mode = mode);
         let expected = match why {
             None => Ok(claude("/opt/bin/claude", "/srv/real/c", Install::Binary, None)),
             Some(why) => Err(NotFound::Unusable {

@@ -9,13 +9,11 @@ fn link(tree: &mut Tree, from: &str, to: &str) {
 }
 
 fn change(tree: &mut Tree, path: &str, change: impl Fn(&mut Node)) {
-    let Tree::Described(nodes) = tree else { panic!() };
-    change(&mut nodes.get_mut(Path::new(path)).unwrap().0);
+    tree.alter(Path::new(path), change);
 }
 
 fn remove(tree: &mut Tree, path: &str) {
-    let Tree::Described(nodes) = tree else { panic!() };
-    nodes.retain(|place, _| !place.starts_with(path));
+    tree.forget(Path::new(path));
 }
 
 type Forgery = fn(&mut Tree);

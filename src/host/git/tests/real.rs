@@ -215,3 +215,61 @@ fn a_configuration_for_each_worktree() {
     );
     assert_eq!(place.found("b").3, Layout::Bare);
 }
+
+#[test]
+fn the_surface_of_what_git_made() {
+    let place = Place::new();
+    for name in ["s", "p", "p/nest"] {
+        place.git(&format!("init -q {name}"));
+        place.git(&format!("-C {name} commit -q --allow-empty -m x"));
+    }
+    place.git("-C p submodule --quiet add ../s deep/sub");
+    place.git("-C p worktree add -q ../w");
+    let uid = rustix::process::getuid().as_raw();
+    let tree = Tree::real();
+    let repository = discover(&tree, &place.at("p"), &place.at("home"), uid)
+        .unwrap()
+        .unwrap();
+    let surface = surface(&tree, &repository, &[]).unwrap();
+    let items: Vec<String> = surface
+        .items
+        .iter()
+        .map(|item| {
+            let protection = match item.protection {
+                Protection::Pin => "pin",
+                Protection::ReadOnly => "ro",
+                Protection::Reserve(_) => "reserve",
+            };
+            let path = item.path.below(&place.base).unwrap().display();
+            format!("{protection} {path}")
+        })
+        .collect();
+    assert_eq!(
+        items,
+        [
+            "pin p/.git",
+            "ro p/.git/config",
+            "reserve p/.git/commondir",
+            "ro p/.git/hooks",
+            "pin p/.git/worktrees",
+            "ro p/.git/worktrees/w",
+            "pin p/.git/modules",
+            "pin p/.git/modules/deep",
+            "pin p/.git/modules/deep/sub",
+            "ro p/.git/modules/deep/sub/config",
+            "reserve p/.git/modules/deep/sub/commondir",
+            "ro p/.git/modules/deep/sub/hooks",
+            "pin p/nest",
+            "pin p/nest/.git",
+            "ro p/nest/.git/config",
+            "reserve p/nest/.git/commondir",
+            "ro p/nest/.git/hooks",
+            "pin p/deep",
+            "pin p/deep/sub",
+            "ro p/deep/sub/.git",
+        ]
+    );
+    assert_eq!(surface.gaps, []);
+    // Nothing was made to find it out.
+    assert!(tree.node(place.at("p/.git/commondir").as_path()).unwrap().is_none());
+}
