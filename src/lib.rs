@@ -52,7 +52,7 @@ use invariants::Verdict;
 use request::Request;
 use script::layer::Source;
 use style::Style;
-use trace::Trace;
+use trace::{Effect, Trace};
 
 /// claudebox itself could not, or would not, start the sandbox.
 pub const EXIT_REFUSED: u8 = 125;
@@ -119,7 +119,18 @@ pub struct Decided {
 /// # Errors
 /// A policy's file cannot be read. What a policy does wrong is part of the verdict.
 pub fn decide(host: &Rc<Host>, request: &Request) -> Result<Decided, Refusal> {
-    Ok(decide_with(&host.layers(request)?, host, request))
+    let policies = host.policies(request)?;
+    let mut decided = decide_with(&policies.layers, host, request);
+    if let Some((name, site)) = policies.profile {
+        decided.trace.record(
+            Effect::Note,
+            format!("profile {name}"),
+            "the posture of this launch",
+            site,
+        );
+    }
+    decided.sources.extend(policies.texts);
+    Ok(decided)
 }
 
 /// The same with the policy's layers at hand, the lowest first.
@@ -127,12 +138,16 @@ pub fn decide(host: &Rc<Host>, request: &Request) -> Result<Decided, Refusal> {
 pub fn decide_with(layers: &[Source], host: &Rc<Host>, request: &Request) -> Decided {
     let evaluation = script::evaluate(layers, host);
     let (mut trace, sources) = (evaluation.trace, evaluation.sources);
-    let verdict = match evaluation.outcome {
-        Ok(mut draft) => {
-            request.apply(&mut draft, &mut trace);
-            invariants::check(draft, &mut trace, host, request, &sources)
-        }
-        Err(diagnostic) => Verdict::failed(diagnostic, &sources),
+    let asked = evaluation
+        .outcome
+        .map_err(|diagnostic| vec![diagnostic])
+        .and_then(|mut draft| {
+            request.apply(&mut draft, &mut trace, host)?;
+            Ok(draft)
+        });
+    let verdict = match asked {
+        Ok(draft) => invariants::check(draft, &mut trace, host, request, &sources),
+        Err(diagnostics) => Verdict::failed(diagnostics, &sources),
     };
     Decided {
         trace,

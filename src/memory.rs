@@ -1,6 +1,9 @@
 //! How much memory this thread holds: the allocator of the standard library, with a counter. Policy scripts are bounded by
 //! it, because the script engine's own limits on sizes have gaps (an assignment to a map's key is not checked).
-#![expect(unsafe_code, reason = "an allocator cannot be written without it; it hands everything on")]
+#![expect(
+    unsafe_code,
+    reason = "an allocator cannot be written without it; it hands everything on"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

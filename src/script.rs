@@ -43,10 +43,14 @@ pub struct Evaluation {
 /// Asks the policy that `layers` make up, the lowest first, about `host`.
 #[must_use]
 pub fn evaluate(layers: &[Source], host: &Rc<Host>) -> Evaluation {
+    let _deep = crate::sys::DeepStack::raise();
     let recorder: Shared = Rc::new(RefCell::new(Recorder {
         draft: Draft::default(),
         trace: Trace::default(),
         home: host.home.clone(),
+        kept: std::iter::once(host.project.clone())
+            .chain(host.outside_git_dirs())
+            .collect(),
         hook: None,
         recorded: 0,
         refusal: None,

@@ -91,8 +91,15 @@ impl TomlText {
     ///
     /// # Errors
     /// It is none; `expected` says what belongs there.
-    pub fn table<'v, 't>(&self, value: &'v Spanned<DeValue<'t>>, expected: &str) -> Result<&'v DeTable<'t>, Diagnostic> {
-        value.get_ref().as_table().ok_or_else(|| self.error(expected, value.span()))
+    pub fn table<'v, 't>(
+        &self,
+        value: &'v Spanned<DeValue<'t>>,
+        expected: &str,
+    ) -> Result<&'v DeTable<'t>, Diagnostic> {
+        value
+            .get_ref()
+            .as_table()
+            .ok_or_else(|| self.error(expected, value.span()))
     }
 
     /// A value that must be text.
@@ -122,6 +129,10 @@ impl TomlText {
 }
 
 fn with_article(kind: &str) -> String {
-    let article = if kind.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };
+    let article = if kind.starts_with(['a', 'e', 'i', 'o']) {
+        "an"
+    } else {
+        "a"
+    };
     format!("{article} {kind}")
 }

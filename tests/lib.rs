@@ -19,8 +19,11 @@
 
 mod canary;
 mod claude_code;
+mod hostile_policy;
 mod launch;
+
 mod policies;
 mod requirements;
+mod rhai_facts;
 mod support;
 mod terminal;

@@ -70,17 +70,18 @@ impl Host {
         };
         let mut profile = None;
         if let Some((name, site)) = chosen {
-            let name = self.profile_name(&name).map_err(|error| refused(error.at(site.clone(), ""), &texts))?;
-            if let Some(source) = self.profile(&name).map_err(|error| refused(error.at(site.clone(), ""), &texts))? {
+            let name = self
+                .profile_name(&name)
+                .map_err(|error| refused(error.at(site.clone(), ""), &texts))?;
+            if let Some(source) = self
+                .profile(&name)
+                .map_err(|error| refused(error.at(site.clone(), ""), &texts))?
+            {
                 layers.push(source);
                 profile = Some((name, site));
             }
         }
-        Ok(Policies {
-            layers,
-            profile,
-            texts,
-        })
+        Ok(Policies { layers, profile, texts })
     }
 
     fn user_policy(&self, request: &Request) -> Result<Option<Source>, Refusal> {
@@ -147,8 +148,11 @@ impl Host {
     /// The canonical path of a key of `projects.toml`. A directory that does not exist any more matches nothing.
     fn path_of_entry(&self, path: &str) -> Result<HostPath, Diagnostic> {
         let error = |why: &str| {
-            Diagnostic::new("projects-file", format!("the project `{}` {why}", printable(OsStr::new(path))))
-                .hint("write an absolute path, or one that starts with `~/`")
+            Diagnostic::new(
+                "projects-file",
+                format!("the project `{}` {why}", printable(OsStr::new(path))),
+            )
+            .hint("write an absolute path, or one that starts with `~/`")
         };
         let full = match Path::new(path).strip_prefix("~") {
             Ok(rest) => self.home.as_path().join(rest),
@@ -156,7 +160,9 @@ impl Host {
         };
         let full = HostPath::new(full).map_err(|why| error(why.0))?;
         let resolved = self.tree.resolve(&full);
-        resolved.map(|resolved| resolved.path).map_err(|why| error(&format!("cannot be used: {why}")))
+        resolved
+            .map(|resolved| resolved.path)
+            .map_err(|why| error(&format!("cannot be used: {why}")))
     }
 
     /// A profile's name that can be a file's.
@@ -168,10 +174,14 @@ impl Host {
             {
                 Ok(text.to_string())
             }
-            _ => Err(
-                Diagnostic::new("policy-profile", format!("`{}` is no name of a profile", printable(name)))
-                    .hint(format!("a name has ASCII letters, digits, `-` and `_`; there are {}", self.profiles())),
-            ),
+            _ => Err(Diagnostic::new(
+                "policy-profile",
+                format!("`{}` is no name of a profile", printable(name)),
+            )
+            .hint(format!(
+                "a name has ASCII letters, digits, `-` and `_`; there are {}",
+                self.profiles()
+            ))),
         }
     }
 
@@ -179,13 +189,20 @@ impl Host {
     /// same name: a later claudebox that brings a profile of that name must not change what the user's word means.
     fn profile(&self, name: &str) -> Result<Option<Source>, Diagnostic> {
         let internal = |why: Malformed| Diagnostic::new("internal", format!("`{name}` {why}"));
-        let file = self.places.config.join(format!("profiles/{name}.rhai")).map_err(internal)?;
+        let file = self
+            .places
+            .config
+            .join(format!("profiles/{name}.rhai"))
+            .map_err(internal)?;
         let own = !matches!(self.tree.node(file.as_path()), Ok(None));
         if name == DEFAULT {
             return if own {
                 Err(Diagnostic::new(
                     "policy-profile",
-                    format!("`default` stands for no profile, and `{}` would change that", self.tilde(&file)),
+                    format!(
+                        "`default` stands for no profile, and `{}` would change that",
+                        self.tilde(&file)
+                    ),
                 )
                 .hint("put what always holds into `policy.rhai`, or give the profile another name"))
             } else {
@@ -209,8 +226,10 @@ impl Host {
                 file: format!("policy/profiles/{name}.rhai").into(),
                 text: (*text).into(),
             })),
-            None => Err(Diagnostic::new("policy-profile", format!("there is no profile `{name}`"))
-                .hint(format!("there are {}", self.profiles()))),
+            None => Err(
+                Diagnostic::new("policy-profile", format!("there is no profile `{name}`"))
+                    .hint(format!("there are {}", self.profiles())),
+            ),
         }
     }
 
@@ -218,11 +237,20 @@ impl Host {
     fn profiles(&self) -> String {
         let mut names: Vec<String> = PROFILES.iter().map(|(name, _)| (*name).to_string()).collect();
         names.push(DEFAULT.into());
-        let own = self.tree.list(&self.places.config.as_path().join("profiles")).unwrap_or_default();
-        names.extend(own.iter().filter_map(|name| Some(name.to_str()?.strip_suffix(".rhai")?.to_string())));
+        let own = self
+            .tree
+            .list(&self.places.config.as_path().join("profiles"))
+            .unwrap_or_default();
+        names.extend(
+            own.iter()
+                .filter_map(|name| Some(name.to_str()?.strip_suffix(".rhai")?.to_string())),
+        );
         names.sort();
         names.dedup();
-        let names: Vec<String> = names.iter().map(|name| format!("`{}`", printable(OsStr::new(name)))).collect();
+        let names: Vec<String> = names
+            .iter()
+            .map(|name| format!("`{}`", printable(OsStr::new(name))))
+            .collect();
         names.join(", ")
     }
 
@@ -252,7 +280,11 @@ impl Host {
     fn trusted_text(&self, path: &HostPath, limit: u64) -> Result<String, String> {
         let resolved = self.tree.resolve(path).map_err(|error| error.to_string())?;
         let mut reachable = vec![(self.project.clone(), "in the project")];
-        reachable.extend(self.outside_git_dirs().into_iter().map(|path| (path, "in the project's git directory")));
+        reachable.extend(
+            self.outside_git_dirs()
+                .into_iter()
+                .map(|path| (path, "in the project's git directory")),
+        );
         reachable.push((self.places.state.clone(), "in the state of the sandboxes"));
         for way in resolved.through.iter().chain([&resolved.path]) {
             if let Some((_, place)) = reachable.iter().find(|(place, _)| way.within(place)) {
@@ -268,13 +300,23 @@ impl Host {
                 resolved.path, node.uid, node.mode
             ));
         }
-        let bytes = self.tree.read(resolved.path.as_path(), limit).map_err(|error| error.to_string())?;
+        let bytes = self
+            .tree
+            .read(resolved.path.as_path(), limit)
+            .map_err(|error| error.to_string())?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let good = error.utf8_error().valid_up_to();
-            let line = 1 + error.as_bytes().iter().take(good).filter(|byte| **byte == b'\n').count();
+            let line = 1 + error
+                .as_bytes()
+                .iter()
+                .take(good)
+                .filter(|byte| **byte == b'\n')
+                .count();
             format!("`{path}` is not UTF-8 text (line {line})")
         })?;
-        Ok(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_string))
+        Ok(text
+            .strip_prefix('\u{feff}')
+            .map_or_else(|| text.clone(), str::to_string))
     }
 
     /// In a directory that everybody may write to, and that is not sticky, anyone could put another file in its place.
@@ -315,7 +357,9 @@ fn projects(document: &TomlText) -> Result<Vec<(String, Site, String, Site)>, Di
         }
         let Some((profile, place)) = profile else {
             let error = Diagnostic::new("projects-file", "a project without `profile` says nothing");
-            return Err(error.at(document.site(path.span()), "").hint("write `profile = \"NAME\"`"));
+            return Err(error
+                .at(document.site(path.span()), "")
+                .hint("write `profile = \"NAME\"`"));
         };
         entries.push((path.get_ref().to_string(), document.site(path.span()), profile, place));
     }

@@ -22,8 +22,10 @@ use super::layer::{Layer, Source};
 use super::recorder::{Budget, NOTE_MAX, Shared};
 use super::verbs::{self, Ruling, VERBS, Verb};
 
-/// The longest policy, in bytes. Positions of the engine are 16 bits wide: a longer text could have false line numbers.
+/// The longest policy, in bytes.
 pub const SOURCE_MAX: u64 = 256 * 1024;
+/// The most lines of a policy, and the most characters of one of its lines: what a position of the engine can tell.
+pub const LINES_MAX: usize = 65_534;
 /// The longest string a script can make, in bytes.
 pub const STRING_MAX: usize = 64 * 1024;
 /// The most items of an array or a map.
@@ -89,7 +91,11 @@ pub fn build(source: &Source, below: Option<&Rc<Layer>>, recorder: &Shared, budg
         }
     });
     // The engine would print to nowhere. Its callback knows no place, so the place is that of the first such word.
-    let (printed, site, printing) = (Rc::clone(recorder), super::text::site_of_word(source, "print"), Rc::clone(budget));
+    let (printed, site, printing) = (
+        Rc::clone(recorder),
+        super::text::site_of_word(source, "print"),
+        Rc::clone(budget),
+    );
     engine.on_print(move |_| {
         let refusal = Diagnostic::new("policy-unknown", "a policy prints nothing")
             .at(site.clone(), "")
@@ -203,20 +209,27 @@ fn call_below<'layer>(
 ) -> Result<&'layer Layer, Diagnostic> {
     let name = hook.name();
     let wrong = |message: String| {
-        Diagnostic::new("policy-hook", message).at(site.clone(), "").hint(format!(
-            "in the hook `{name}`, write `base::{name}({})`",
-            hook.parameters().join(", ")
-        ))
+        Diagnostic::new("policy-hook", message)
+            .at(site.clone(), "")
+            .hint(format!(
+                "in the hook `{name}`, write `base::{name}({})`",
+                hook.parameters().join(", ")
+            ))
     };
     match recorder.borrow().hook {
         Some(running) if running == hook => {}
         Some(running) => {
-            return Err(wrong(format!("`base::{name}` does not belong in the hook `{}`", running.name())));
+            return Err(wrong(format!(
+                "`base::{name}` does not belong in the hook `{}`",
+                running.name()
+            )));
         }
         None => return Err(wrong(format!("`base::{name}` answers nothing outside a hook"))),
     }
     if !values.first().is_some_and(Dynamic::is::<facts::Facts>) {
-        return Err(wrong(format!("`base::{name}` takes the `host` that the hook was given")));
+        return Err(wrong(format!(
+            "`base::{name}` takes the `host` that the hook was given"
+        )));
     }
     if values.get(1).is_some_and(|name| !name.is_string()) {
         return Err(wrong(format!("`base::{name}` takes the `name` of a variable as text")));

@@ -78,7 +78,9 @@ pub fn diagnose(error: &EvalAltResult, layer: &Layer, hook: Option<Hook>) -> Dia
         }
         EvalAltResult::ErrorStackOverflow(_) => bounded(format!("{part} calls functions too deeply"))
             .at(place, "")
-            .hint(format!("calls may nest {CALLS_MAX} deep; look for a function that calls itself")),
+            .hint(format!(
+                "calls may nest {CALLS_MAX} deep; look for a function that calls itself"
+            )),
         EvalAltResult::ErrorTooManyVariables(_) => bounded(format!("{part} has too many variables"))
             .at(place, "")
             .hint(format!("{VARIABLES_MAX} may be in scope")),
@@ -107,13 +109,12 @@ fn part(hook: Option<Hook>) -> String {
 pub fn spent(spent: Spent, hook: Option<Hook>) -> Diagnostic {
     let part = part(hook);
     match spent {
-        Spent::Time | Spent::Stopped => {
-            Diagnostic::new("bounded-policy", format!("{part} did not come to an end")).hint(format!(
+        Spent::Time | Spent::Stopped => Diagnostic::new("bounded-policy", format!("{part} did not come to an end"))
+            .hint(format!(
                 "all scripts together may take {} million steps and {} seconds; look for a loop without an end",
                 STEPS_MAX / 1_000_000,
                 DEADLINE.as_secs()
-            ))
-        }
+            )),
         Spent::Memory => Diagnostic::new("bounded-policy", format!("{part} takes too much memory")).hint(format!(
             "all scripts together may hold {} MiB; look for a loop that collects",
             MEMORY_MAX >> 20
@@ -134,7 +135,9 @@ fn unknown_function(signature: &str, layer: &Layer) -> Diagnostic {
     let fitting = signatures(name, layer);
     // A method call of a function of the script's own would have the right number: the host was meant.
     let method = given.first() == Some(&HOST)
-        && layer.functions().any(|(own, parameters)| own == name && parameters.len() == given.len());
+        && layer
+            .functions()
+            .any(|(own, parameters)| own == name && parameters.len() == given.len());
     if !method && !fitting.is_empty() {
         let error = Diagnostic::new(
             "policy-argument",

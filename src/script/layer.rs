@@ -48,7 +48,10 @@ impl Layer {
         recorder: &Shared,
         budget: &Rc<Budget>,
     ) -> Result<Self, Diagnostic> {
-        text::refuse_hidden("policy-text", &source.text, &|line, column| text::site(&source, Some((line, column))))?;
+        text::refuse_hidden("policy-text", &source.text, &|line, column| {
+            text::site(&source, Some((line, column)))
+        })?;
+        refuse_far_places(&source)?;
         let engine = engine::build(&source, below.as_ref(), recorder, budget);
         let mut ast = engine
             .compile(without_shebang(&source.text))
@@ -79,7 +82,9 @@ impl Layer {
 
     /// The script's own functions: name, parameters.
     pub fn functions(&self) -> impl Iterator<Item = (&str, Vec<&str>)> {
-        self.ast.iter_functions().map(|function| (function.name, function.params))
+        self.ast
+            .iter_functions()
+            .map(|function| (function.name, function.params))
     }
 
     /// Whether this script itself defines the hook.
@@ -109,6 +114,22 @@ impl Layer {
         let options = CallFnOptions::new();
         self.engine
             .call_fn_with_options(options, &mut Scope::new(), &self.ast, hook.name(), arguments)
+    }
+}
+
+/// Positions of the engine are 16 bits wide: further on, decisions would have false places.
+fn refuse_far_places(source: &Source) -> Result<(), Diagnostic> {
+    let max = engine::LINES_MAX;
+    let far = match source.text.lines().position(|line| line.len() > max) {
+        Some(index) => Some((index + 1, "has a line that is too long")),
+        None if source.text.lines().count() > max => Some((max + 1, "has too many lines")),
+        None => None,
+    };
+    match far {
+        None => Ok(()),
+        Some((line, what)) => Err(Diagnostic::new("bounded-policy", format!("the policy {what}"))
+            .at(text::site(source, Some((line, 1))), "")
+            .hint(format!("{max} lines, and as many bytes in a line, have a number"))),
     }
 }
 

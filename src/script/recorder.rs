@@ -21,7 +21,7 @@ pub const DECISIONS_MAX: usize = 50_000;
 pub const STEPS_MAX: u64 = 10_000_000;
 
 /// How much memory all scripts of one run may hold together, in bytes. One step can at most double what is held.
-pub const MEMORY_MAX: usize = 64 * 1024 * 1024;
+pub const MEMORY_MAX: usize = 32 * 1024 * 1024;
 
 /// How long all scripts of one run may take together, by the clock.
 pub const DEADLINE: Duration = Duration::from_secs(3);
@@ -31,7 +31,7 @@ pub const REASON_MAX: usize = 500;
 
 /// How many bytes a policy may leave behind: reasons, subjects, and the content of generated files. Fifty thousand
 /// decisions with a file of the longest text each would be three gigabytes.
-pub const RECORDED_MAX: usize = 32 * 1024 * 1024;
+pub const RECORDED_MAX: usize = 8 * 1024 * 1024;
 
 /// How many characters of a `debug(...)` are kept.
 pub const NOTE_MAX: usize = 1000;
@@ -48,6 +48,8 @@ pub struct Recorder {
     pub trace: Trace,
     /// The user's home, for `~/` in paths.
     pub home: HostPath,
+    /// What of the home `mount::empty_home` keeps: the project and its git directories.
+    pub kept: Vec<HostPath>,
     /// The hook that runs; `None` while a script is loaded.
     pub hook: Option<Hook>,
     /// How many bytes were recorded.
@@ -91,7 +93,10 @@ impl Recorder {
         if self.recorded > RECORDED_MAX {
             return Err(Diagnostic::new(
                 "bounded-policy",
-                format!("the policy's decisions hold more than {} MiB of text", RECORDED_MAX >> 20),
+                format!(
+                    "the policy's decisions hold more than {} MiB of text",
+                    RECORDED_MAX >> 20
+                ),
             )
             .at(site.clone(), "")
             .hint("generated files and reasons are short; look for a loop"));

@@ -162,6 +162,8 @@ verbs! {
         => |r, a, site| { let at = a.sandbox_path(r, 0)?; let content = a.text(1)?; mount(r, a, site, Effect::Text, Request::Text(content.as_bytes().to_vec()), at) };
     "mount" "mask" (PATH, WHY) in Mounts: "hides what a mount would show behind an empty file or directory"
         => |r, a, site| { let at = a.sandbox_path(r, 0)?; mount(r, a, site, Effect::Mask, Request::Mask, at) };
+    "mount" "empty_home" (WHY) in Mounts: "takes back every earlier mount that shows something of the home but the project"
+        => empty_home;
     "net" "none" (WHY) in Network: "no network but a loopback of the sandbox's own"
         => |r, a, site| network(r, a, site, Network::None);
     "net" "internet" (WHY) in Network: "a network of its own: the internet, neither the local network nor the host"
@@ -372,6 +374,21 @@ fn mount(
         at,
         decision,
         required: false,
+    });
+    Ok(Dynamic::UNIT)
+}
+
+/// Never widens: what is kept, the project and its git directories, keeps the access that it was asked with.
+fn empty_home(recorder: &mut Recorder, arguments: &Arguments, site: Site) -> Result<Dynamic, Diagnostic> {
+    let home = recorder.home.clone();
+    let decision = recorder.decide(Effect::Mask, home.to_string(), &arguments.reason(), site)?;
+    let Recorder { draft, kept, .. } = recorder;
+    let inside = home.same_inside();
+    draft.take_back(decision, |mount| match &mount.request {
+        Request::ReadOnly(source) | Request::ReadWrite(source) => {
+            (source.within(&home) || mount.at.within(&inside)) && !kept.iter().any(|kept| source.within(kept))
+        }
+        Request::Tmpfs | Request::Link(_) | Request::Text(_) | Request::Mask => false,
     });
     Ok(Dynamic::UNIT)
 }
