@@ -20,10 +20,13 @@
 mod audit;
 mod canary;
 mod claude_code;
+
 mod explain_kernel;
+mod hostile_policy;
 mod launch;
 mod layout;
 mod policies;
 mod requirements;
+mod rhai_facts;
 mod support;
 mod terminal;
