@@ -19,6 +19,7 @@
 
 mod canary;
 mod claude_code;
+mod closed_directories;
 mod explain_kernel;
 mod launch;
 mod policies;
