@@ -504,7 +504,7 @@ fn the_command_is_complete() {
         line.trim_start(),
         format!(
             "--unshare-user\n--uid 1000\n--gid 1000\n--unshare-pid\n--unshare-ipc\n--unshare-uts\n--hostname claudebox\n--unshare-cgroup\n\
-             --unshare-net\n--die-with-parent\n--cap-drop ALL\n--clearenv\n--setenv HOME /home/u\n--setenv USER u\n--setenv LOGNAME u\n\
+             --unshare-net\n--die-with-parent\n--cap-drop ALL\n--clearenv\n--setenv HOME /home/u\n--setenv USER u\n--setenv LOGNAME u\n--setenv PWD /home/u/p\n\
              --setenv XDG_RUNTIME_DIR /run/user/1000\n--setenv CLAUDE_CONFIG_DIR /home/u/.claude\n\
              --setenv CLAUDE_SECURESTORAGE_CONFIG_DIR /home/u/.claude-auth\n--setenv CLAUDE_CODE_SANDBOXED 1\n--perms 0755\n--tmpfs /\n\
              --proc /proc\n--dev /dev\n--perms 1777\n--tmpfs /tmp\n--perms 0700\n--tmpfs /home/u\n--perms 0700\n--tmpfs /run/user/1000\n\
