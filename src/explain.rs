@@ -4,6 +4,8 @@
 pub mod html;
 pub mod json;
 pub mod subject;
+#[cfg(test)]
+mod tests;
 mod text;
 pub mod what_if;
 mod whole;
