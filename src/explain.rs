@@ -1,8 +1,11 @@
 //! `--explain`: why each variable and each file is, or is not, inside. Prints the trace and the verdict of this very launch;
 //! decides nothing and looks at nothing that the launch does not look at.
 
+pub mod html;
 pub mod json;
 pub mod subject;
+#[cfg(test)]
+mod tests;
 mod text;
 pub mod what_if;
 mod whole;

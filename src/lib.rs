@@ -52,6 +52,7 @@ use diagnostic::{Refusal, Sources};
 use explain::{Launch, Look};
 use host::Host;
 use host::policies::Policies;
+use host::terminal::Terminal;
 use invariants::Verdict;
 use request::Request;
 use script::layer::Source;
@@ -74,6 +75,10 @@ pub const EXIT_USAGE: u8 = 2;
 /// # Errors
 /// A [`Refusal`] with everything that is wrong; nothing was started.
 pub fn run(cli: &Cli) -> anyhow::Result<u8> {
+    if let Some(document) = cli.document() {
+        output::result_bytes(&document);
+        return Ok(0);
+    }
     let request = cli.request();
     let host = Rc::new(Host::gather()?);
     let policies = host.policies(&request)?;
@@ -84,7 +89,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
         layers: &policies.layers,
         decided: &decided,
     };
-    if let Some(exit) = inspect(cli, &case) {
+    if let Some(exit) = inspect(cli, &case)? {
         return Ok(exit);
     }
     let plan = decided.verdict.outcome.as_ref().map_err(Clone::clone)?;
@@ -110,17 +115,35 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     Err(Refusal::one(launch::exec(bwrap, &invocation)).into())
 }
 
+/// Tells why nothing was started, where the command line wants to be told, and returns the exit code.
+#[must_use]
+pub fn refused(cli: &Cli, refusal: &Refusal) -> u8 {
+    let terminal = Terminal::look();
+    match (cli.explain.is_some(), cli.dry_run, cli.json) {
+        (true, _, true) => output::result(&explain::json::refused(refusal)),
+        (true, _, false) => output::result(&explain::refused(refusal, Style::of_output(cli.color, &terminal))),
+        (false, true, true) => output::result(&explain::json::dry_run::refused(refusal)),
+        _ => output::error(&refusal.render(Style::of(cli.color, &terminal))),
+    }
+    if cli.inspects() { 1 } else { refusal.exit }
+}
+
 /// The modes that print what was decided and start nothing: 0 where all is well, 1 where a launch would be refused.
-fn inspect(cli: &Cli, case: &Launch) -> Option<u8> {
+fn inspect(cli: &Cli, case: &Launch) -> Result<Option<u8>, Refusal> {
     let style = Style::of_output(cli.color, &case.host.terminal);
+    let quiet = cli.quiet;
+    let exit = u8::from(case.decided.verdict.outcome.is_err());
+    if let Some(file) = &cli.html {
+        prepare::new_file(file, explain::html::page(case).as_bytes()).map_err(Refusal::one)?;
+        return Ok(Some(exit));
+    }
     if let Some(subjects) = cli.subjects() {
         output::result(&if cli.json {
             explain::json(case, &subjects)
         } else {
-            let quiet = cli.quiet;
             explain::text(case, &subjects, Look { style, quiet })
         });
-        return Some(u8::from(case.decided.verdict.outcome.is_err()));
+        return Ok(Some(exit));
     }
     if cli.check {
         let trial = case.host.bwrap.as_ref().ok().map(launch::trial);
@@ -130,9 +153,9 @@ fn inspect(cli: &Cli, case: &Launch) -> Option<u8> {
         } else {
             check::text(&items, style)
         });
-        return Some(u8::from(check::stops(&items)));
+        return Ok(Some(u8::from(check::stops(&items))));
     }
-    None
+    Ok(None)
 }
 
 /// Everything that was decided about one launch, whether it may start or not. Every mode of the program prints or starts this.
