@@ -21,6 +21,7 @@ mod audit;
 mod canary;
 mod claude_code;
 mod closed_directories;
+mod explain;
 mod explain_kernel;
 mod launch;
 mod layout;
