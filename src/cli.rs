@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, ValueEnum};
 
 use crate::draft::Network;
-use crate::request::{Program, Request};
+use crate::request::{Access, MountOption, Program, Request};
 
 /// Starts Claude Code in a sandbox that your secrets never enter.
 #[derive(Debug, Parser)]
@@ -67,9 +67,21 @@ pub struct Cli {
     #[arg(long, value_name = "FILE", conflicts_with = "no_user_policy")]
     pub policy: Option<PathBuf>,
 
-    /// Use the bundled policy alone
+    /// Leave your own `policy.rhai` out
     #[arg(long)]
     pub no_user_policy: bool,
+
+    /// The posture of this launch: default, strict, offline, or one of your own
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<OsString>,
+
+    /// Show a file or directory too, read-only; a colon in a path is written `\:`
+    #[arg(long, value_name = "PATH[:DEST]")]
+    pub mount_ro: Vec<OsString>,
+
+    /// The same, with write access
+    #[arg(long, value_name = "PATH[:DEST]")]
+    pub mount_rw: Vec<OsString>,
 
     /// Leave out the audit; with `--explain`, all that simply took effect
     #[arg(short = 'q', long)]
@@ -173,6 +185,16 @@ impl Cli {
             }),
             policy: self.policy.clone(),
             no_user_policy: self.no_user_policy,
+            profile: self.profile.clone(),
+            mounts: [(Access::Read, &self.mount_ro), (Access::Write, &self.mount_rw)]
+                .into_iter()
+                .flat_map(|(access, texts)| {
+                    texts.iter().map(move |text| MountOption {
+                        access,
+                        text: text.clone(),
+                    })
+                })
+                .collect(),
         }
     }
 }

@@ -106,4 +106,19 @@ pub struct Draft {
     pub mounts: Vec<Mount>,
     /// The network that was chosen last, if any was.
     pub network: Option<(Network, DecisionId)>,
+    /// Decisions that a later one took back: the earlier, the later.
+    pub taken_back: Vec<(DecisionId, DecisionId)>,
+}
+
+impl Draft {
+    /// Takes back the mounts that `which` names, by a later decision.
+    pub fn take_back(&mut self, later: DecisionId, which: impl Fn(&Mount) -> bool) {
+        let (taken, kept) = std::mem::take(&mut self.mounts)
+            .into_iter()
+            .partition(|mount| which(mount));
+        self.mounts = kept;
+        let taken: Vec<Mount> = taken;
+        self.taken_back
+            .extend(taken.iter().map(|mount| (mount.decision, later)));
+    }
 }

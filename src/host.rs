@@ -7,6 +7,7 @@ pub mod git;
 mod locale;
 pub mod namespaces;
 pub mod nix;
+pub mod policies;
 mod sockets;
 pub mod terminal;
 pub mod tree;
@@ -19,9 +20,6 @@ use indexmap::IndexMap;
 
 use crate::diagnostic::{Diagnostic, Refusal};
 use crate::path::{EnvName, HostPath, SandboxPath, printable};
-use crate::request::Request;
-use crate::script::engine::SOURCE_MAX;
-use crate::script::layer::Source;
 use crate::sys;
 
 use claude::{Claude, NotFound, Search};
@@ -194,78 +192,6 @@ impl Host {
             executable,
             terminal,
             tree,
-        })
-    }
-
-    /// The policy's layers, the lowest first.
-    ///
-    /// # Errors
-    /// A policy file that exists cannot be read, is too long, or is no text.
-    pub fn layers(&self, request: &Request) -> Result<Vec<Source>, Refusal> {
-        let bundled = Source {
-            layer: "bundled".into(),
-            file: "policy/policy.rhai".into(),
-            text: include_str!("../policy/policy.rhai").into(),
-        };
-        let mut layers = vec![bundled];
-        if request.no_user_policy {
-            return Ok(layers);
-        }
-        let user = match &request.policy {
-            Some(file) => {
-                let file = HostPath::new(self.directory.as_path().join(file)).map_err(|why| {
-                    Refusal::one(Diagnostic::new(
-                        "policy-file",
-                        format!("the policy `{}` {why}", printable(file.as_os_str())),
-                    ))
-                })?;
-                Some(self.policy_file(&file)?)
-            }
-            None => {
-                let file = joined(&self.places.config, "policy.rhai")?;
-                match self.tree.node(file.as_path()) {
-                    Ok(None) => None,
-                    _ => Some(self.policy_file(&file)?),
-                }
-            }
-        };
-        layers.extend(user);
-        Ok(layers)
-    }
-
-    fn policy_file(&self, path: &HostPath) -> Result<Source, Refusal> {
-        let refused = |why: String| {
-            Refusal::one(
-                Diagnostic::new("policy-file", format!("the policy cannot be used: {why}")).hint(
-                    "nothing starts without the policy that you wrote; mend it, or start with `--no-user-policy`",
-                ),
-            )
-        };
-        let resolved = self.tree.resolve(path).map_err(|error| refused(error.to_string()))?;
-        // INVARIANT(own-controls): a policy that an agent could have written decides nothing.
-        if resolved.path.within(&self.project) {
-            return Err(refused(format!(
-                "`{path}` lies in the project, where the agent can write"
-            )));
-        }
-        if let Some(node) = &resolved.node
-            && ((node.uid != self.uid && node.uid != 0) || node.mode & 0o022 != 0)
-        {
-            return Err(refused(format!(
-                "`{}` can be written by other users (owner {}, mode {:04o})",
-                resolved.path, node.uid, node.mode
-            )));
-        }
-        let bytes = self
-            .tree
-            .read(resolved.path.as_path(), SOURCE_MAX)
-            .map_err(|error| refused(error.to_string()))?;
-        let text = String::from_utf8(bytes).map_err(|_| refused(format!("`{path}` is not UTF-8 text")))?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        Ok(Source {
-            layer: "user".into(),
-            file: self.tilde(path).into(),
-            text: text.into(),
         })
     }
 

@@ -110,9 +110,9 @@ pub struct Verdict {
 impl Verdict {
     /// The verdict on a policy that did not come to an end.
     #[must_use]
-    pub fn failed(diagnostic: Diagnostic, sources: &Sources) -> Self {
+    pub fn failed(diagnostics: Vec<Diagnostic>, sources: &Sources) -> Self {
         let refusal = Refusal {
-            diagnostics: vec![diagnostic],
+            diagnostics,
             sources: sources.clone(),
             exit: crate::EXIT_REFUSED,
         };
@@ -146,6 +146,9 @@ pub fn check(draft: Draft, trace: &mut Trace, host: &Host, request: &Request, so
         unfit: false,
         exit: crate::EXIT_REFUSED,
     };
+    for (earlier, later) in std::mem::take(&mut checker.draft.taken_back) {
+        checker.fates.insert(earlier, Fate::Overridden(later));
+    }
     let parts = checker.run(request);
     let Checker {
         mut fates,

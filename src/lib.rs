@@ -34,6 +34,7 @@ pub mod bwrap;
 pub mod dry_run;
 pub mod init;
 pub mod launch;
+pub mod memory;
 pub mod prepare;
 pub mod prompt;
 pub mod seccomp;
@@ -42,6 +43,7 @@ pub mod sys;
 pub mod diagnostic;
 pub mod output;
 pub mod style;
+pub mod toml_text;
 
 use std::rc::Rc;
 
@@ -49,12 +51,13 @@ use cli::Cli;
 use diagnostic::{Refusal, Sources};
 use explain::{Launch, Look};
 use host::Host;
+use host::policies::Policies;
 use host::terminal::Terminal;
 use invariants::Verdict;
 use request::Request;
 use script::layer::Source;
 use style::Style;
-use trace::Trace;
+use trace::{Effect, Trace};
 
 /// claudebox itself could not, or would not, start the sandbox.
 pub const EXIT_REFUSED: u8 = 125;
@@ -78,12 +81,12 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     }
     let request = cli.request();
     let host = Rc::new(Host::gather()?);
-    let layers = host.layers(&request)?;
-    let decided = decide_with(&layers, &host, &request);
+    let policies = host.policies(&request)?;
+    let decided = decide(&policies, &host, &request);
     let case = Launch {
         host: &host,
         request: &request,
-        layers: &layers,
+        layers: &policies.layers,
         decided: &decided,
     };
     if let Some(exit) = inspect(cli, &case)? {
@@ -167,12 +170,18 @@ pub struct Decided {
     pub sources: Sources,
 }
 
-/// Asks the policy and checks its answers. Starts nothing and changes nothing.
-///
-/// # Errors
-/// A policy's file cannot be read. What a policy does wrong is part of the verdict.
-pub fn decide(host: &Rc<Host>, request: &Request) -> Result<Decided, Refusal> {
-    Ok(decide_with(&host.layers(request)?, host, request))
+/// Asks the policy and checks its answers. Starts nothing and changes nothing. What a policy does wrong is part of the verdict.
+#[must_use]
+pub fn decide(policies: &Policies, host: &Rc<Host>, request: &Request) -> Decided {
+    let mut decided = decide_with(&policies.layers, host, request);
+    if let Some((name, site)) = &policies.profile {
+        let subject = format!("profile {name}");
+        decided
+            .trace
+            .record(Effect::Note, subject, "the posture of this launch", site.clone());
+    }
+    decided.sources.extend(policies.texts.iter().cloned());
+    decided
 }
 
 /// The same with the policy's layers at hand, the lowest first.
@@ -180,12 +189,16 @@ pub fn decide(host: &Rc<Host>, request: &Request) -> Result<Decided, Refusal> {
 pub fn decide_with(layers: &[Source], host: &Rc<Host>, request: &Request) -> Decided {
     let evaluation = script::evaluate(layers, host);
     let (mut trace, sources) = (evaluation.trace, evaluation.sources);
-    let verdict = match evaluation.outcome {
-        Ok(mut draft) => {
-            request.apply(&mut draft, &mut trace);
-            invariants::check(draft, &mut trace, host, request, &sources)
-        }
-        Err(diagnostic) => Verdict::failed(diagnostic, &sources),
+    let asked = evaluation
+        .outcome
+        .map_err(|diagnostic| vec![diagnostic])
+        .and_then(|mut draft| {
+            request.apply(&mut draft, &mut trace, host)?;
+            Ok(draft)
+        });
+    let verdict = match asked {
+        Ok(draft) => invariants::check(draft, &mut trace, host, request, &sources),
+        Err(diagnostics) => Verdict::failed(diagnostics, &sources),
     };
     Decided {
         trace,

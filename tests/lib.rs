@@ -20,12 +20,15 @@
 mod audit;
 mod canary;
 mod claude_code;
+
 mod closed_directories;
 mod explain;
 mod explain_kernel;
+mod hostile_policy;
 mod launch;
 mod layout;
 mod policies;
 mod requirements;
+mod rhai_facts;
 mod support;
 mod terminal;

@@ -105,6 +105,8 @@ fn forms(policy: &str, subjects: &[&str]) -> Forms {
         network: None,
         policy: None,
         no_user_policy: false,
+        mounts: Vec::new(),
+        profile: None,
     };
     let mut layers = vec![source("bundled", "policy/policy.rhai", BASE)];
     if !policy.is_empty() {
@@ -269,6 +271,8 @@ fn every_decision_is_in_every_whole_form() {
         network: None,
         policy: None,
         no_user_policy: false,
+        mounts: Vec::new(),
+        profile: None,
     };
     let layers = [
         source("bundled", "policy/policy.rhai", BASE),

@@ -21,9 +21,7 @@ fn request() -> Request {
     Request {
         program: Program::Command,
         arguments: vec!["true".into()],
-        network: None,
-        policy: None,
-        no_user_policy: false,
+        ..Request::default()
     }
 }
 

@@ -162,6 +162,8 @@ verbs! {
         => |r, a, site| { let at = a.sandbox_path(r, 0)?; let content = a.text(1)?; mount(r, a, site, Effect::Text, Request::Text(content.as_bytes().to_vec()), at) };
     "mount" "mask" (PATH, WHY) in Mounts: "hides what a mount would show behind an empty file or directory"
         => |r, a, site| { let at = a.sandbox_path(r, 0)?; mount(r, a, site, Effect::Mask, Request::Mask, at) };
+    "mount" "empty_home" (WHY) in Mounts: "takes back every earlier mount that shows something of the home but the project"
+        => empty_home;
     "net" "none" (WHY) in Network: "no network but a loopback of the sandbox's own"
         => |r, a, site| network(r, a, site, Network::None);
     "net" "internet" (WHY) in Network: "a network of its own: the internet, neither the local network nor the host"
@@ -307,7 +309,8 @@ impl Arguments<'_> {
 }
 
 /// The word for a value's type, in a user's terms.
-fn kind_of(value: &Dynamic) -> &'static str {
+#[must_use]
+pub fn kind_of(value: &Dynamic) -> &'static str {
     match value {
         value if value.is_int() => "a number",
         value if value.is_bool() => "a truth value",
@@ -315,6 +318,8 @@ fn kind_of(value: &Dynamic) -> &'static str {
         value if value.is_map() => "a map",
         value if value.is_unit() => "nothing",
         value if value.is_fnptr() => "a function",
+        value if value.is_string() || value.is::<OsText>() => "text",
+        value if value.is::<Ruling>() => "a verdict",
         _ => "another kind of value",
     }
 }
@@ -332,6 +337,7 @@ fn set(recorder: &mut Recorder, arguments: &Arguments, site: Site) -> Result<Dyn
     let name = EnvName::new(name.clone())
         .map_err(|why| arguments.wrong(format!("the variable's name `{}` {why}", printable(&name))))?;
     let value = arguments.text(1)?;
+    recorder.keep(value.len(), &site)?;
     let decision = recorder.decide(Effect::Set, name.to_string(), &arguments.reason(), site)?;
     recorder.draft.settings.push(Setting { name, value, decision });
     Ok(Dynamic::UNIT)
@@ -345,6 +351,7 @@ fn secret(
     subject: String,
     secret: Secret,
 ) -> Result<Dynamic, Diagnostic> {
+    let subject = printable(std::ffi::OsStr::new(&subject));
     let decision = recorder.decide(effect, subject, &arguments.reason(), site)?;
     recorder.draft.secrets.push((secret, decision));
     Ok(Dynamic::UNIT)
@@ -358,12 +365,30 @@ fn mount(
     request: Request,
     at: SandboxPath,
 ) -> Result<Dynamic, Diagnostic> {
+    if let Request::Text(content) = &request {
+        recorder.keep(content.len(), &site)?;
+    }
     let decision = recorder.decide(effect, at.to_string(), &arguments.reason(), site)?;
     recorder.draft.mounts.push(Mount {
         request,
         at,
         decision,
         required: false,
+    });
+    Ok(Dynamic::UNIT)
+}
+
+/// Never widens: what is kept, the project and its git directories, keeps the access that it was asked with.
+fn empty_home(recorder: &mut Recorder, arguments: &Arguments, site: Site) -> Result<Dynamic, Diagnostic> {
+    let home = recorder.home.clone();
+    let decision = recorder.decide(Effect::Mask, home.to_string(), &arguments.reason(), site)?;
+    let Recorder { draft, kept, .. } = recorder;
+    let inside = home.same_inside();
+    draft.take_back(decision, |mount| match &mount.request {
+        Request::ReadOnly(source) | Request::ReadWrite(source) => {
+            (source.within(&home) || mount.at.within(&inside)) && !kept.iter().any(|kept| source.within(kept))
+        }
+        Request::Tmpfs | Request::Link(_) | Request::Text(_) | Request::Mask => false,
     });
     Ok(Dynamic::UNIT)
 }
