@@ -122,7 +122,8 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
 #[must_use]
 pub fn refused(cli: &Cli, refusal: &Refusal) -> u8 {
     let terminal = Terminal::look();
-    match (cli.explain.is_some(), cli.dry_run, cli.json) {
+    // Where a page was asked for, standard output says nothing.
+    match (cli.explain.is_some() && cli.html.is_none(), cli.dry_run, cli.json) {
         (true, _, true) => output::result(&explain::json::refused(refusal)),
         (true, _, false) => output::result(&explain::refused(refusal, Style::of_output(cli.color, &terminal))),
         (false, true, true) => output::result(&explain::json::dry_run::refused(refusal)),

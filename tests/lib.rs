@@ -22,6 +22,7 @@ mod canary;
 mod claude_code;
 
 mod closed_directories;
+mod explain;
 mod explain_kernel;
 mod hostile_policy;
 mod launch;
