@@ -18,6 +18,7 @@
 )]
 
 mod audit;
+mod book;
 mod canary;
 mod claude_code;
 
