@@ -32,7 +32,6 @@ pub mod explain;
 pub mod view;
 
 pub mod bwrap;
-pub mod companion;
 pub mod dry_run;
 pub mod init;
 pub mod launch;

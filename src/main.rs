@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use claudebox::cli::Cli;
 use claudebox::diagnostic::Refusal;
-use claudebox::{EXIT_REFUSED, EXIT_USAGE, companion, init, output};
+use claudebox::net::helper;
+use claudebox::{EXIT_REFUSED, EXIT_USAGE, init, output};
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
@@ -14,8 +15,8 @@ fn main() -> ExitCode {
     if init::is_init(program.as_ref()) {
         return ExitCode::from(init::run(&words));
     }
-    if companion::is_companion(program.as_ref()) {
-        return ExitCode::from(companion::run(&words));
+    if helper::is_helper(program.as_ref()) {
+        return ExitCode::from(helper::run(&words));
     }
     let cli = match Cli::parse_words(words) {
         Ok(cli) => cli,

@@ -12,10 +12,10 @@ use rustix::process::{Signal, getppid, set_parent_process_death_signal, setsid};
 
 use crate::net::{INTERFACE, SLIRP_OPTIONS};
 
-/// The name under which the launcher starts this binary as a companion.
-pub const NAME: &str = "claudebox-companion";
+/// The name under which the launcher starts this binary as a helper of the network.
+pub const NAME: &str = "claudebox-network";
 
-/// What a companion does.
+/// what a helper does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Waits for one byte on standard input, then becomes slirp4netns, whose end is the end of that input.
@@ -35,13 +35,13 @@ impl Role {
     }
 }
 
-/// Whether the program was started as a companion.
+/// Whether the program was started as a helper of the network.
 #[must_use]
-pub fn is_companion(program: Option<&OsString>) -> bool {
+pub fn is_helper(program: Option<&OsString>) -> bool {
     program.is_some_and(|program| program == NAME)
 }
 
-/// Is a companion. `words` are the role, the launcher's process id, and the role's own words.
+/// Is a helper. `words` are the role, the launcher's process id, and the role's own words.
 pub fn run(words: &[OsString]) -> u8 {
     let [role, launcher, rest @ ..] = words else {
         return crate::EXIT_USAGE;
