@@ -6,7 +6,7 @@ use crate::invariants::plan::{Origin, Plan, What};
 use crate::invariants::{Fate, Verdict};
 use crate::leak;
 use crate::style::{Style, Tone};
-use crate::trace::{DecisionId, Trace};
+use crate::trace::{DecisionId, Effect, Trace};
 
 /// The widest column of names.
 const NAME_WIDTH: usize = 26;
@@ -91,8 +91,13 @@ fn mounts(plan: &Plan, trace: &Trace, style: Style) -> String {
     let mut writable = Vec::new();
     let mut readable = Vec::new();
     let mut masked = Vec::new();
+    let mut kept = Vec::new();
     for mount in plan.mounts() {
+        let effect = trace.get(mount.decision).map(|decision| decision.effect);
         match &mount.what {
+            // A pin shows nothing that its directory's mount does not show already.
+            What::Bind { writable: true, .. } if matches!(effect, Some(Effect::Pin | Effect::Protect)) => {}
+            What::Bind { .. } if effect == Some(Effect::Protect) => kept.push(mount.at.to_string()),
             What::Bind { writable: true, .. } => {
                 writable.push(format!("  write  {}  {}", mount.at, reason(trace, mount.decision)))
             }
@@ -108,8 +113,14 @@ fn mounts(plan: &Plan, trace: &Trace, style: Style) -> String {
         out.push('\n');
     }
     out.push_str(&wrapped("  read   ", &readable));
+    out.push_str(&wrapped("  kept   ", &kept));
     for line in masked {
         out.push_str(&line);
+        out.push('\n');
+    }
+    for (_, decision) in trace.iter().filter(|(_, decision)| decision.effect == Effect::Open) {
+        let line = format!("  open   {}  {}", decision.subject, decision.reason);
+        out.push_str(&style.paint(Tone::Warn, &line));
         out.push('\n');
     }
     out

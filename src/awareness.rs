@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::draft::Network;
 use crate::host::Host;
 use crate::invariants::plan::{Mount, What};
-use crate::trace::Trace;
+use crate::trace::{Effect, Trace};
 
 /// Where Claude Code reads instructions of the machine's administrator, which the agent cannot change.
 pub const PLACE: &str = "/etc/claude-code/CLAUDE.md";
@@ -33,10 +33,11 @@ fn own_text(host: &Host, mounts: &[Mount], network: Network, trace: &Trace) -> S
     out.push_str("## Files\n\n");
     let _ = writeln!(out, "- The project `{}` is where you work.", host.project);
     for mount in mounts {
-        let reason = trace
-            .get(mount.decision)
-            .map(|decision| decision.reason.as_str())
-            .unwrap_or_default();
+        let decision = trace.get(mount.decision);
+        let reason = decision.map(|decision| decision.reason.as_str()).unwrap_or_default();
+        if decision.is_some_and(|decision| matches!(decision.effect, Effect::Pin | Effect::Protect)) {
+            continue;
+        }
         match &mount.what {
             What::Bind { writable: true, .. } if host.project.same_inside() != mount.at => {
                 let _ = writeln!(out, "- `{}` can be written: {reason}.", mount.at);
@@ -65,11 +66,33 @@ fn own_text(host: &Host, mounts: &[Mount], network: Network, trace: &Trace) -> S
         Network::Host => "- The network is the host's own.\n",
     });
     out.push_str("\n## Git\n\n");
-    out.push_str("- Commits work. There are no keys for signing and none for `git push` over ssh.\n\n");
+    out.push_str("- Commits work. There are no keys for signing and none for `git push` over ssh.\n");
+    out.push_str(&kept(mounts, trace));
+    out.push('\n');
     out.push_str("## When something is missing\n\n");
     out.push_str(
         "Do not work around the sandbox. Tell the user what is missing and why you need it. They can look at `claudebox --explain` and \
          open a path or a variable in their policy, `~/.config/claudebox/policy.rhai`, outside this sandbox.\n",
     );
     out
+}
+
+/// What is read-only inside the project, and what that looks like to who tries.
+fn kept(mounts: &[Mount], trace: &Trace) -> String {
+    let kept = mounts.iter().filter(|mount| {
+        let decision = trace.get(mount.decision);
+        matches!(mount.what, What::Bind { writable: false, .. })
+            && decision.is_some_and(|decision| decision.effect == Effect::Protect)
+    });
+    let names: Vec<String> = kept.map(|mount| format!("`{}`", mount.at)).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(
+        "- Configuration, hooks, remotes, upstreams and submodules of git are the user's to change, on the host: `git config`, \
+         `git remote add`, `git branch --set-upstream-to`, `git submodule update` and `git sparse-checkout` cannot write here. \
+         \"Device or resource busy\" and \"Read-only file system\" there are the sandbox; ask the user instead of trying another way.\n\
+         - Read-only here, because programs of the host obey it: {}.\n",
+        names.join(", ")
+    )
 }

@@ -5,7 +5,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::bwrap::{Invocation, Word};
-use crate::invariants::plan::{Plan, Preparation};
+use crate::host::git::Reservation;
+use crate::invariants::plan::{Plan, Preparation, Reserved};
 
 /// The whole script: what a launch makes on the host first, then the command.
 #[must_use]
@@ -14,8 +15,46 @@ pub fn script(bwrap: &OsStr, plan: &Plan, invocation: &Invocation) -> Vec<u8> {
     for preparation in plan.preparations() {
         line(&mut out, preparation);
     }
+    for reserved in plan.reserved() {
+        reserve(&mut out, reserved);
+    }
     out.extend_from_slice(&shell_command(bwrap, invocation));
+    if !plan.reserved().is_empty() {
+        release(&mut out, plan.reserved());
+    }
     out
+}
+
+/// What the companion of a launch makes for the time of the session.
+fn reserve(out: &mut Vec<u8>, reserved: &Reserved) {
+    out.extend_from_slice(b"[ -e ");
+    quote(out, reserved.path.as_os_str());
+    out.extend_from_slice(b" ] || ");
+    match reserved.content {
+        Reservation::EmptyDirectory => {
+            out.extend_from_slice(b"mkdir ");
+            quote(out, reserved.path.as_os_str());
+        }
+        Reservation::EmptyFile | Reservation::Content(_) => {
+            out.extend_from_slice(b"printf '%b' ");
+            quote_escaped(out, reserved.content.bytes());
+            out.extend_from_slice(b" > ");
+            quote(out, reserved.path.as_os_str());
+        }
+    }
+    out.push(b'\n');
+}
+
+/// What the companion removes at the end. The exit code stays the sandbox's.
+fn release(out: &mut Vec<u8>, reserved: &[Reserved]) {
+    out.extend_from_slice(b"code=$?\n");
+    for reserved in reserved.iter().rev() {
+        let directory = reserved.content == Reservation::EmptyDirectory;
+        out.extend_from_slice(if directory { b"rmdir ".as_slice() } else { b"rm -f " });
+        quote(out, reserved.path.as_os_str());
+        out.push(b'\n');
+    }
+    out.extend_from_slice(b"(exit \"$code\")\n");
 }
 
 /// What the launcher makes by itself, said in shell.

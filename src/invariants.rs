@@ -7,6 +7,7 @@ mod mounts;
 pub mod plan;
 mod project;
 pub mod structure;
+mod surface;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -60,6 +61,18 @@ pub const CODES: &[(&str, &str)] = &[
     (
         "unique-destination",
         "no two mounts on one place, and none that uncovers a mask",
+    ),
+    (
+        "git-pointers",
+        "a repository that contradicts itself, or claims another one's git directory, is not mounted",
+    ),
+    (
+        "git-exec-surface",
+        "what the host's git would run or obey cannot be written, replaced or put where nothing was",
+    ),
+    (
+        "agent-config",
+        "what other programs of the host run or obey unasked is read-only where it exists, and reported where it does not",
     ),
     (
         "namespaces",
@@ -131,6 +144,9 @@ pub fn check(draft: Draft, trace: &mut Trace, host: &Host, request: &Request, so
         mounts: Vec::new(),
         prepared: Vec::new(),
         masks: Vec::new(),
+        protected: IndexMap::new(),
+        reserved: Vec::new(),
+        opened: Vec::new(),
         fates: IndexMap::new(),
         violations: Vec::new(),
         exit: crate::EXIT_REFUSED,
@@ -164,6 +180,12 @@ struct Checker<'run> {
     /// What the launcher makes on the host before the start: it is there when bubblewrap looks.
     prepared: Vec<HostPath>,
     masks: Vec<(SandboxPath, DecisionId)>,
+    /// The mounts that protect what programs of the host obey, by their places.
+    protected: IndexMap<SandboxPath, surface::Guard>,
+    /// What is made for the time of the session.
+    reserved: Vec<plan::Reserved>,
+    /// The policy's openings that opened something.
+    opened: Vec<DecisionId>,
     fates: IndexMap<DecisionId, Fate>,
     violations: Vec<Diagnostic>,
     exit: u8,
@@ -181,6 +203,7 @@ impl Checker<'_> {
         self.idle_name_rules();
         let variables = self.variables();
         let (command, command_decision) = self.command(request, &variables);
+        self.protect_surface();
         self.order_mounts();
         self.masks_below_mounts();
         self.project_masks();
@@ -189,6 +212,7 @@ impl Checker<'_> {
         let (network, network_decision) = self.network();
         self.working_directory();
         self.tell_claude(network);
+        let reserved = self.reserved_and_mounted();
         Parts {
             variables,
             mounts: std::mem::take(&mut self.mounts),
@@ -202,6 +226,7 @@ impl Checker<'_> {
             command_decision,
             isolation,
             preparations: state.preparations,
+            reserved,
         }
     }
 

@@ -79,6 +79,12 @@ pub enum Effect {
     Text,
     /// A path is hidden behind an empty file or directory.
     Mask,
+    /// A directory can be neither renamed nor replaced, so that what lies in it stays what it is.
+    Pin,
+    /// A path that programs of the host obey stays read-only where a mount would let it be written.
+    Protect,
+    /// Such a path may be written all the same.
+    Open,
     /// Which network the sandbox has.
     Network,
     /// A fixed property of every sandbox: a namespace, a filter, an identity.
@@ -107,6 +113,9 @@ impl Effect {
             Self::Link => "link",
             Self::Text => "text",
             Self::Mask => "mask",
+            Self::Pin => "pin",
+            Self::Protect => "protect",
+            Self::Open => "open",
             Self::Network => "network",
             Self::Isolation => "isolation",
             Self::Command => "command",

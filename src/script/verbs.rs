@@ -162,6 +162,10 @@ verbs! {
         => |r, a, site| { let at = a.sandbox_path(r, 0)?; let content = a.text(1)?; mount(r, a, site, Effect::Text, Request::Text(content.as_bytes().to_vec()), at) };
     "mount" "mask" (PATH, WHY) in Mounts: "hides what a mount would show behind an empty file or directory"
         => |r, a, site| { let at = a.sandbox_path(r, 0)?; mount(r, a, site, Effect::Mask, Request::Mask, at) };
+    "mount" "protect" (PATH, WHY) in Mounts: "keeps what programs of the host obey read-only inside a mount with write access, if it exists"
+        => |r, a, site| { let path = a.host_path(r, 0)?; let id = r.decide(Effect::Protect, path.to_string(), &a.reason(), site)?; r.draft.protected.push((path, id)); Ok(Dynamic::UNIT) };
+    "mount" "open" (PATH, WHY) in Mounts: "lets exactly this path be written although programs of the host obey it; the audit marks it"
+        => |r, a, site| { let path = a.host_path(r, 0)?; let id = r.decide(Effect::Open, path.to_string(), &a.reason(), site)?; r.draft.opened.push((path, id)); Ok(Dynamic::UNIT) };
     "net" "none" (WHY) in Network: "no network but a loopback of the sandbox's own"
         => |r, a, site| network(r, a, site, Network::None);
     "net" "internet" (WHY) in Network: "a network of its own: the internet, neither the local network nor the host"
