@@ -17,8 +17,10 @@
     reason = "a test reads the host, starts processes, and ends by panicking"
 )]
 
+mod audit;
 mod canary;
 mod claude_code;
+mod explain_kernel;
 mod launch;
 mod policies;
 mod requirements;

@@ -34,6 +34,9 @@ struct Writable {
 impl Checker<'_> {
     /// INVARIANT(git-exec-surface), INVARIANT(agent-config): after the policy's mounts, before their order is made.
     pub(super) fn protect_surface(&mut self) {
+        if self.unfit {
+            return;
+        }
         let writable = self.writable();
         self.named_git_dir(&writable);
         let asked = std::mem::take(&mut self.draft.protected);
