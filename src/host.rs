@@ -370,7 +370,14 @@ impl Host {
     /// # Errors
     /// Never for a path of the state; the type of a joined path says otherwise.
     pub fn reservation_record(&self, path: &HostPath) -> Result<HostPath, crate::path::Malformed> {
-        self.places.state.join("reserved")?.join(crate::state::digest(path))
+        self.reservation_records().join(crate::state::digest(path))
+    }
+
+    /// The directory of all such notes.
+    #[must_use]
+    pub fn reservation_records(&self) -> HostPath {
+        let state = &self.places.state;
+        state.join("reserved").unwrap_or_else(|_| state.clone())
     }
 
     /// claudebox's own directories, and what each is.

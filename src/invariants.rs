@@ -76,6 +76,10 @@ pub const CODES: &[(&str, &str)] = &[
         "what other programs of the host run or obey unasked is read-only where it exists, and reported where it does not",
     ),
     (
+        "mounts-verified",
+        "nothing runs in a sandbox before its mounts were compared with what was checked",
+    ),
+    (
         "namespaces",
         "user, process, ipc, uts and cgroup namespaces, no capabilities, never uid 0",
     ),

@@ -11,6 +11,7 @@ use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
 
 use crate::bwrap::{Invocation, Word};
 use crate::check::Trial;
+use crate::companion::{Companion, Task};
 use crate::diagnostic::Diagnostic;
 use crate::host::namespaces::Namespaces;
 use crate::host::tree::plain;
@@ -25,8 +26,15 @@ use crate::sys::{self, Interrupts};
     clippy::disallowed_methods,
     reason = "the one place that starts a process on the host"
 )]
-pub fn exec(bwrap: &HostPath, invocation: &Invocation) -> Diagnostic {
-    let prepared = prepare(invocation);
+pub fn exec(bwrap: &HostPath, invocation: &Invocation, task: Task) -> Diagnostic {
+    if let Err(error) = shut() {
+        return failed("prepare the start", &error);
+    }
+    let companion = match Companion::start(task) {
+        Ok(companion) => companion,
+        Err(error) => return error,
+    };
+    let prepared = prepare(invocation, &companion);
     let (_files, arguments) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => return failed("prepare the start", &error),
@@ -114,12 +122,16 @@ fn failed(what: &str, error: &io::Error) -> Diagnostic {
     Diagnostic::new("launch", format!("cannot {what}: {}", plain(error))).hint("nothing was started")
 }
 
-/// Shuts what must not be inherited, then opens what bubblewrap reads: one file for its options, and those that they name.
-fn prepare(invocation: &Invocation) -> io::Result<(Vec<OwnedFd>, Vec<OsString>)> {
+/// Shuts what must not be inherited.
+fn shut() -> io::Result<()> {
     // INVARIANT(no-inherited-fds): the caller's descriptors first, so that ours, opened after it, are the only others.
     sys::close_others_on_exec()?;
     // INVARIANT(tty-and-keyring): the keyring is a property of this process that the exec keeps.
-    sys::fresh_session_keyring()?;
+    sys::fresh_session_keyring()
+}
+
+/// Opens what bubblewrap reads: one file for its options, and those that they name; and hands the companion's ends on.
+fn prepare(invocation: &Invocation, companion: &Companion) -> io::Result<(Vec<OwnedFd>, Vec<OsString>)> {
     let mut files = Vec::with_capacity(invocation.files.len() + 1);
     for content in &invocation.files {
         files.push(memory_file(content)?);
@@ -138,8 +150,14 @@ fn prepare(invocation: &Invocation) -> io::Result<(Vec<OwnedFd>, Vec<OsString>)>
         options.push(0);
     }
     let options = memory_file(&options)?;
-    let mut arguments: Vec<OsString> = vec!["--args".into(), options.as_raw_fd().to_string().into(), "--".into()];
-    arguments.extend(invocation.command.iter().cloned());
+    let (info, gate) = companion.hand_over()?;
+    let mut arguments: Vec<OsString> = vec!["--args".into(), options.as_raw_fd().to_string().into()];
+    arguments.extend(info.into_iter().map(OsString::from));
+    arguments.push("--".into());
+    // Our own first program, which waits at the gate and then becomes the command.
+    arguments.extend(invocation.command.first().cloned());
+    arguments.push(gate.into());
+    arguments.extend(invocation.command.iter().skip(1).cloned());
     files.push(options);
     Ok((files, arguments))
 }

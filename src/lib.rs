@@ -31,6 +31,7 @@ pub mod explain;
 pub mod view;
 
 pub mod bwrap;
+pub mod companion;
 pub mod dry_run;
 pub mod init;
 pub mod launch;
@@ -104,7 +105,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     }
     launch::possible(bwrap, host.namespaces).map_err(Refusal::one)?;
     prepare::all(plan, host.uid, &host.places.state).map_err(Refusal::one)?;
-    Err(Refusal::one(launch::exec(bwrap, &invocation)).into())
+    Err(Refusal::one(launch::exec(bwrap, &invocation, companion::Task::of(plan, &host))).into())
 }
 
 /// The modes that print what was decided and start nothing: 0 where all is well, 1 where a launch would be refused.

@@ -21,6 +21,7 @@ mod audit;
 mod canary;
 mod claude_code;
 mod explain_kernel;
+mod git_surface;
 mod launch;
 mod policies;
 mod requirements;

@@ -17,7 +17,7 @@ const POINTER_MAX: u64 = 4096;
 pub(super) const CONFIG_MAX: u64 = 4 << 20;
 
 /// What a `commondir` may hold besides a pointer: the reservation that a session puts there, which leads git nowhere.
-pub(super) const RESERVED_COMMON_DIR: &[u8] = b"./\n";
+pub const RESERVED_COMMON_DIR: &[u8] = b"./\n";
 
 /// What git reads or writes in a git directory by name. A link there would be followed out of it.
 const NAMES: [&str; 14] = [
