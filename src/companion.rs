@@ -12,6 +12,7 @@
 //!
 //! The gate is a pair of sockets: where the companion is gone the program inside reads the end of it and starts nothing.
 
+mod holders;
 mod info;
 mod reserve;
 mod run;
@@ -47,6 +48,8 @@ pub struct Companion {
 /// The companion's ends.
 struct Ends {
     gate: UnixStream,
+    /// The inode of the other end, by which whoever holds it is known.
+    other: u64,
     info: OwnedFd,
     /// The launcher, and bubblewrap after it.
     launcher: OwnedFd,
@@ -67,6 +70,7 @@ impl Companion {
         let launcher = pidfd_open(getpid(), PidfdFlags::empty()).map_err(|error| failed(error.into()))?;
         let ends = Ends {
             gate: theirs,
+            other: rustix::fs::fstat(&ours).map_err(|error| failed(error.into()))?.st_ino,
             info: info_read,
             launcher,
         };

@@ -2,14 +2,16 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::reserve::Reservations;
 use super::task::{Task, Want};
-use super::{Ends, KNOCK, YES, info, verify};
+use super::{Ends, KNOCK, YES, holders, info, verify};
 use crate::diagnostic::{Diagnostic, Refusal};
 use crate::{output, sys};
 
@@ -20,6 +22,7 @@ const INFO_MAX: usize = 4096;
 pub(super) fn companion(task: Task, ends: Ends) -> i32 {
     let Ends {
         mut gate,
+        other,
         info,
         launcher,
     } = ends;
@@ -42,8 +45,13 @@ pub(super) fn companion(task: Task, ends: Ends) -> i32 {
     };
     session.know(&reservations);
     if gate.write_all(&[YES]).is_ok() {
-        session.open_gate(gate, info);
+        session.open_gate(&mut gate, info);
+        // Whoever still waits there reads the end of it, and starts nothing.
+        let _ = gate.shutdown(Shutdown::Write);
         session.wait();
+        if session.first.is_none() {
+            holders::end(&gate.into(), other);
+        }
     }
     reservations.release();
     0
@@ -68,8 +76,8 @@ impl Session {
         }
     }
 
-    /// Learns of the sandbox, waits for the knock, and answers it. Dropping the gate refuses.
-    fn open_gate(&mut self, mut gate: std::os::unix::net::UnixStream, info: OwnedFd) {
+    /// Learns of the sandbox, waits for the knock, and answers it. No answer is a refusal.
+    fn open_gate(&mut self, gate: &mut UnixStream, info: OwnedFd) {
         let mut text = Vec::new();
         let mut info = File::from(info);
         // Up to the closing brace: the other end stays open in the sandbox for a while, so the end is not waited for.
@@ -88,14 +96,15 @@ impl Session {
         });
         let Some((pid, _)) = &self.first else { return };
         let pid = *pid;
-        if !self.ready(&gate) || !matches!(gate.read(&mut byte), Ok(1)) || byte != [KNOCK] {
+        if !self.ready(gate) || !matches!(gate.read(&mut byte), Ok(1)) || byte != [KNOCK] {
             return;
         }
         match verify::all(pid, &self.task.checks) {
-            Ok(()) if !ended(&self.launcher) => {
+            // Where the launcher was killed there is nothing left to start, and nothing to tell.
+            _ if ended(&self.launcher) => {}
+            Ok(()) => {
                 let _ = gate.write_all(&[YES]);
             }
-            Ok(()) => {}
             Err(why) => output::error(&refusal(&why)),
         }
     }

@@ -9,6 +9,8 @@ use rustix::fs::{
     fstatvfs, makedev, openat, openat2, statx,
 };
 
+use crate::host::tree::plain;
+
 use super::task::{Check, Want};
 
 /// A file system in memory, by its magic number.
@@ -25,7 +27,7 @@ pub(super) fn all(pid: i32, checks: &[Check]) -> Result<(), String> {
         OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
         Mode::empty(),
     )
-    .map_err(|error| format!("the sandbox cannot be looked into: {error}"))?;
+    .map_err(|error| format!("the sandbox cannot be looked into ({})", plain(&error.into())))?;
     for check in checks {
         if let Err(why) = one(&root, check) {
             return Err(format!("`{}` {why}", check.at));
