@@ -109,8 +109,13 @@ fn mounts(plan: &Plan, trace: &Trace, style: Style) -> String {
     let mut writable = Vec::new();
     let mut readable = Vec::new();
     let mut masked = Vec::new();
+    let mut kept = Vec::new();
     for mount in plan.mounts() {
+        let effect = trace.get(mount.decision).map(|decision| decision.effect);
         match &mount.what {
+            // A pin shows nothing that its directory's mount does not show already.
+            What::Bind { writable: true, .. } if matches!(effect, Some(Effect::Pin | Effect::Protect)) => {}
+            What::Bind { .. } if effect == Some(Effect::Protect) => kept.push(mount.at.to_string()),
             What::Bind { writable: true, .. } => {
                 writable.push(format!("  write  {}  {}", mount.at, reason(trace, mount.decision)))
             }
@@ -126,8 +131,14 @@ fn mounts(plan: &Plan, trace: &Trace, style: Style) -> String {
         out.push('\n');
     }
     out.push_str(&wrapped("  read   ", &readable));
+    out.push_str(&wrapped("  kept   ", &kept));
     for line in masked {
         out.push_str(&line);
+        out.push('\n');
+    }
+    for (_, decision) in trace.iter().filter(|(_, decision)| decision.effect == Effect::OpenPath) {
+        let line = format!("  open   {}  {}", decision.subject, decision.reason);
+        out.push_str(&style.paint(Tone::Warn, &line));
         out.push('\n');
     }
     out

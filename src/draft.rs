@@ -116,6 +116,10 @@ pub struct Draft {
     pub secrets: Vec<(Secret, DecisionId)>,
     /// Mounts, in the order of the requests. The plan orders them anew.
     pub mounts: Vec<Mount>,
+    /// What stays read-only although a mount would let it be written, with the ways to it.
+    pub protected: Vec<(HostPath, DecisionId)>,
+    /// What may be written although programs of the host obey it.
+    pub opened: Vec<(HostPath, DecisionId)>,
     /// The network that was chosen last, if any was.
     pub network: Option<(Network, DecisionId)>,
     /// What is opened in it.

@@ -72,6 +72,8 @@ pub struct Host {
     pub project: HostPath,
     /// The repository, where the project is one.
     pub repository: Option<git::Repository>,
+    /// The configuration files that git obeys in every repository of the user's.
+    pub git_config: Vec<HostPath>,
     /// The repository's settings, by the file that holds them.
     pub git_settings: Vec<(HostPath, Vec<git::config::Entry>)>,
     /// The environment. Where a name occurs twice the first counts, as for getenv(3).
@@ -166,6 +168,8 @@ impl Host {
                 .filter(|repository| !repository.common_dir.within(&project))
                 .map(|repository| &repository.common_dir),
         );
+        let mut git_config = git::identity::files(&home, &config);
+        git_config.extend(HostPath::new("/etc/gitconfig"));
         let managed_memory = tree
             .read(std::path::Path::new(crate::awareness::PLACE), MEMORY_MAX)
             .unwrap_or_default();
@@ -192,6 +196,7 @@ impl Host {
                 state: joined(&home, ".claudebox")?,
             },
             managed_memory,
+            git_config,
             home,
             user,
             uid,
@@ -268,6 +273,49 @@ impl Host {
             }
         }
         outside
+    }
+
+    /// What of the project's repository the host's git would run or obey: in its work tree and in its git directory.
+    ///
+    /// # Errors
+    /// When a part of it cannot be protected: see [`git::surface`].
+    pub fn project_surface(&self) -> Result<git::Surface, git::Forged> {
+        match &self.repository {
+            Some(repository) => git::surface(&self.tree, repository, &self.git_config),
+            None => self.folder_surface(&self.project),
+        }
+    }
+
+    /// The same of another directory that the sandbox may write to.
+    ///
+    /// # Errors
+    /// As [`Self::project_surface`], or when the repository around it contradicts itself.
+    pub fn other_surface(&self, directory: &HostPath) -> Result<git::Surface, git::Forged> {
+        let around = git::discover(&self.tree, directory, &self.home, self.uid)?;
+        let shown = |part: &HostPath| part.within(directory);
+        match around.filter(|found| shown(&found.work_tree) || shown(&found.git_dir) || shown(&found.common_dir)) {
+            Some(repository) => git::surface(&self.tree, &repository, &self.git_config),
+            None => self.folder_surface(directory),
+        }
+    }
+
+    fn folder_surface(&self, directory: &HostPath) -> Result<git::Surface, git::Forged> {
+        git::surface_of_folder(&self.tree, directory, &self.home, self.uid, &self.git_config)
+    }
+
+    /// Where the companion notes that it made a path for the time of a session.
+    ///
+    /// # Errors
+    /// Never for a path of the state; the type of a joined path says otherwise.
+    pub fn reservation_record(&self, path: &HostPath) -> Result<HostPath, crate::path::Malformed> {
+        self.reservation_records().join(crate::state::digest(path))
+    }
+
+    /// The directory of all such notes.
+    #[must_use]
+    pub fn reservation_records(&self) -> HostPath {
+        let state = &self.places.state;
+        state.join("reserved").unwrap_or_else(|_| state.clone())
     }
 
     /// claudebox's own directories, and what each is.
@@ -471,6 +519,7 @@ pub fn described(tree: Tree) -> Rc<Host> {
         directory: path("/home/u/p"),
         project: path("/home/u/p"),
         repository: None,
+        git_config: Vec::new(),
         git_settings: Vec::new(),
         variables: IndexMap::new(),
         tree,

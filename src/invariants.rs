@@ -9,6 +9,7 @@ pub mod plan;
 mod project;
 mod remotes;
 pub mod structure;
+mod surface;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -63,6 +64,22 @@ pub const CODES: &[(&str, &str)] = &[
     (
         "unique-destination",
         "no two mounts on one place, and none that uncovers a mask",
+    ),
+    (
+        "git-pointers",
+        "a repository that contradicts itself, or claims another one's git directory, is not mounted",
+    ),
+    (
+        "git-exec-surface",
+        "what the host's git would run or obey cannot be written, replaced or put where nothing was",
+    ),
+    (
+        "agent-config",
+        "what other programs of the host run or obey unasked is read-only where it exists, and reported where it does not",
+    ),
+    (
+        "mounts-verified",
+        "nothing runs in a sandbox before its mounts were compared with what was checked",
     ),
     (
         "namespaces",
@@ -143,6 +160,9 @@ pub fn check(draft: Draft, trace: &mut Trace, host: &Host, request: &Request, so
         mounts: Vec::new(),
         prepared: Vec::new(),
         masks: Vec::new(),
+        protected: IndexMap::new(),
+        reserved: Vec::new(),
+        opened: Vec::new(),
         fates: IndexMap::new(),
         violations: Vec::new(),
         unfit: false,
@@ -191,6 +211,12 @@ struct Checker<'run> {
     /// What the launcher makes on the host before the start: it is there when bubblewrap looks.
     prepared: Vec<HostPath>,
     masks: Vec<(SandboxPath, DecisionId)>,
+    /// The mounts that protect what programs of the host obey, by their places.
+    protected: IndexMap<SandboxPath, surface::Guard>,
+    /// What is made for the time of the session.
+    reserved: Vec<plan::Reserved>,
+    /// The policy's openings that opened something.
+    opened: Vec<DecisionId>,
     fates: IndexMap<DecisionId, Fate>,
     violations: Vec<Diagnostic>,
     /// The project itself was refused: what follows from that is not told again.
@@ -211,6 +237,7 @@ impl Checker<'_> {
         self.idle_name_rules();
         let variables = self.variables();
         let (command, command_decision) = self.command(request, &variables);
+        self.protect_surface();
         self.order_mounts();
         self.masks_below_mounts();
         self.project_masks();
@@ -219,6 +246,7 @@ impl Checker<'_> {
         self.grant_masks();
         self.working_directory();
         self.tell_claude(&network);
+        let reserved = self.reserved_and_mounted();
         Parts {
             variables,
             mounts: std::mem::take(&mut self.mounts),
@@ -233,6 +261,7 @@ impl Checker<'_> {
             command_decision,
             isolation,
             preparations: state.preparations,
+            reserved,
         }
     }
 

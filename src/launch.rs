@@ -14,6 +14,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::bwrap::{Invocation, Word};
 use crate::check::Trial;
+use crate::companion::{Companion, Task};
 use crate::diagnostic::Diagnostic;
 use crate::host::namespaces::Namespaces;
 use crate::host::tree::plain;
@@ -30,16 +31,20 @@ use network::Needs;
     clippy::disallowed_methods,
     reason = "the one place that starts a process on the host"
 )]
-pub fn exec(bwrap: &HostPath, network: Option<&Needs>, invocation: &Invocation) -> Diagnostic {
+pub fn exec(bwrap: &HostPath, network: Option<&Needs>, invocation: &Invocation, task: Task) -> Diagnostic {
     if let Err(error) = shut() {
         return failed("shut what must not be inherited", &error);
     }
+    let companion = match Companion::start(task) {
+        Ok(companion) => companion,
+        Err(error) => return error,
+    };
     // INVARIANT(network): whatever fails on the way to an isolated network, bubblewrap is not started.
     let lifeline = match network.map(network::attach).transpose() {
         Ok(lifeline) => lifeline,
         Err(error) => return error,
     };
-    let (_files, arguments) = match prepare(invocation, lifeline.as_ref()) {
+    let (_files, arguments) = match prepare(invocation, &companion, lifeline.as_ref()) {
         Ok(prepared) => prepared,
         Err(error) => return failed("prepare the start", &error),
     };
@@ -134,8 +139,12 @@ fn shut() -> io::Result<()> {
     sys::fresh_session_keyring()
 }
 
-/// Opens what bubblewrap reads: one file for its options, and those that they name.
-fn prepare(invocation: &Invocation, lifeline: Option<&OwnedFd>) -> io::Result<(Vec<OwnedFd>, Vec<OsString>)> {
+/// Opens what bubblewrap reads: one file for its options, and those that they name; and hands the companion's ends on.
+fn prepare(
+    invocation: &Invocation,
+    companion: &Companion,
+    lifeline: Option<&OwnedFd>,
+) -> io::Result<(Vec<OwnedFd>, Vec<OsString>)> {
     let mut files = Vec::with_capacity(invocation.files.len() + 1);
     for content in &invocation.files {
         files.push(memory_file(content)?);
@@ -160,8 +169,14 @@ fn prepare(invocation: &Invocation, lifeline: Option<&OwnedFd>) -> io::Result<(V
         options.push(0);
     }
     let options = memory_file(&options)?;
-    let mut arguments: Vec<OsString> = vec!["--args".into(), options.as_raw_fd().to_string().into(), "--".into()];
-    arguments.extend(invocation.command.iter().cloned());
+    let (info, gate) = companion.hand_over()?;
+    let mut arguments: Vec<OsString> = vec!["--args".into(), options.as_raw_fd().to_string().into()];
+    arguments.extend(info.into_iter().map(OsString::from));
+    arguments.push("--".into());
+    // Our own first program, which waits at the gate and then becomes the command.
+    arguments.extend(invocation.command.first().cloned());
+    arguments.push(gate.into());
+    arguments.extend(invocation.command.iter().skip(1).cloned());
     files.push(options);
     Ok((files, arguments))
 }

@@ -32,6 +32,7 @@ pub mod explain;
 pub mod view;
 
 pub mod bwrap;
+pub mod companion;
 pub mod dry_run;
 pub mod init;
 pub mod launch;
@@ -114,7 +115,13 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     }
     launch::possible(bwrap, host.namespaces).map_err(Refusal::one)?;
     prepare::all(plan, host.uid, &host.places.state).map_err(Refusal::one)?;
-    Err(Refusal::one(launch::exec(bwrap, network.as_ref(), &invocation)).into())
+    Err(Refusal::one(launch::exec(
+        bwrap,
+        network.as_ref(),
+        &invocation,
+        companion::Task::of(plan, &host),
+    ))
+    .into())
 }
 
 /// Tells why nothing was started, where the command line wants to be told, and returns the exit code.

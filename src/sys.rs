@@ -162,3 +162,71 @@ pub fn groups() -> Vec<u32> {
         .map(rustix::process::Gid::as_raw)
         .collect()
 }
+
+/// Runs `child` in a copy of this process, which ends with its answer. The parent goes on at once.
+///
+/// # Errors
+/// The kernel's answer.
+pub fn forked(child: impl FnOnce() -> i32) -> io::Result<()> {
+    // SAFETY: this process has one thread, so its copy holds no lock that nobody would release.
+    match unsafe { libc::fork() } {
+        0 => {
+            // A panic must not go on as if the child were the launcher.
+            let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child)).unwrap_or(1);
+            // SAFETY: ends the child at once, without what the launcher registered for its own end.
+            unsafe { libc::_exit(code) }
+        }
+        pid if pid < 0 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Cuts a forked child loose from the terminal: a session of its own, no signal that ends a terminal's processes, and no
+/// descriptor but standard error and those that it names.
+///
+/// # Errors
+/// The kernel's answer.
+pub fn detach(keep: &[i32]) -> io::Result<()> {
+    // SAFETY: setsid takes nothing; SIG_IGN installs no handler.
+    unsafe {
+        if libc::setsid() < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        for signal in [
+            libc::SIGINT,
+            libc::SIGQUIT,
+            libc::SIGTERM,
+            libc::SIGHUP,
+            libc::SIGPIPE,
+            libc::SIGTSTP,
+        ] {
+            libc::signal(signal, libc::SIG_IGN);
+        }
+    }
+    let mut keep: Vec<u32> = keep.iter().filter_map(|fd| u32::try_from(*fd).ok()).collect();
+    keep.sort_unstable();
+    let mut next = FIRST_OTHER;
+    for fd in keep.into_iter().chain([libc::c_uint::MAX]) {
+        if fd > next {
+            // SAFETY: the call takes integers. Nothing in the child uses the descriptors that it closes.
+            unsafe { libc::syscall(libc::SYS_close_range, next, fd - 1, 0 as libc::c_uint) };
+        }
+        next = fd.saturating_add(1);
+    }
+    let null = rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty())?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    Ok(())
+}
+
+/// Takes over a descriptor that the launcher left open for this process, which is told its number.
+#[must_use]
+pub fn inherited(number: i32) -> Option<std::os::fd::OwnedFd> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: only asks whether the descriptor is open.
+    if number < 3 || unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
+        return None;
+    }
+    // SAFETY: it is open, and called once, in a program that has opened nothing of its own yet.
+    Some(unsafe { std::os::fd::OwnedFd::from_raw_fd(number) })
+}

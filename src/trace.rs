@@ -87,6 +87,12 @@ pub enum Effect {
     Text,
     /// A path is hidden behind an empty file or directory.
     Mask,
+    /// A directory can be neither renamed nor replaced, so that what lies in it stays what it is.
+    Pin,
+    /// A path that programs of the host obey stays read-only where a mount would let it be written.
+    Protect,
+    /// Such a path may be written all the same.
+    OpenPath,
     /// Which network the sandbox has.
     Network,
     /// A port of an address, or of the host's loopback, can be reached.
@@ -121,6 +127,9 @@ impl Effect {
             Self::Link => "link",
             Self::Text => "text",
             Self::Mask => "mask",
+            Self::Pin => "pin",
+            Self::Protect => "protect",
+            Self::OpenPath => "open-path",
             Self::Network => "network",
             Self::Open => "open",
             Self::Close => "close",

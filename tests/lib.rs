@@ -25,6 +25,7 @@ mod claude_code;
 mod closed_directories;
 mod explain;
 mod explain_kernel;
+mod git_surface;
 mod hostile_policy;
 mod launch;
 mod layout;

@@ -22,6 +22,7 @@ mod walk;
 
 use judge::Judge;
 
+pub use judge::RESERVED_COMMON_DIR;
 pub use surface::{Gap, Protection, Reservation, Surface, SurfaceItem, surface, surface_of_folder};
 
 /// A repository whose pointers all agree.

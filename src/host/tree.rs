@@ -85,6 +85,14 @@ impl std::fmt::Display for Unreadable {
 
 impl std::error::Error for Unreadable {}
 
+impl Unreadable {
+    /// Whether nothing is there: what was there a moment ago may have been removed since.
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        self.why == plain(&rustix::io::Errno::NOENT.into())
+    }
+}
+
 /// The host's file system.
 #[derive(Debug)]
 pub struct Tree {

@@ -132,8 +132,11 @@ impl Checker<'_> {
                 }
                 Some(directory) => {
                     masked.push((at.clone(), decision));
-                    // A mount on the very place is replaced by the mask; what lies below would uncover it.
-                    self.mounts.retain(|mount| mount.at != at);
+                    // A mount on the very place is replaced by the mask; what lies below would uncover it. What protects
+                    // parts of it is not needed where nothing of it is seen.
+                    let protected = &self.protected;
+                    self.mounts
+                        .retain(|mount| mount.at != at && !(mount.at.within(&at) && protected.contains_key(&mount.at)));
                     if let Some(uncovers) = self.mounts.iter().find(|mount| mount.at.within(&at)) {
                         let error = Diagnostic::new(
                             "unique-destination",

@@ -178,6 +178,10 @@ verbs! {
         => |r, a, site| { let at = a.sandbox_path(r, 0)?; mount(r, a, site, Effect::Mask, Request::Mask, at) };
     "mount" "empty_home" (WHY) in Mounts: "takes back every earlier mount that shows something of the home but the project"
         => empty_home;
+    "mount" "protect" (PATH, WHY) in Mounts: "keeps what programs of the host obey read-only inside a mount with write access, if it exists"
+        => |r, a, site| { let path = a.host_path(r, 0)?; let id = r.decide(Effect::Protect, path.to_string(), &a.reason(), site)?; r.draft.protected.push((path, id)); Ok(Dynamic::UNIT) };
+    "mount" "open" (PATH, WHY) in Mounts: "lets exactly this path be written although programs of the host obey it; the audit marks it"
+        => |r, a, site| { let path = a.host_path(r, 0)?; let id = r.decide(Effect::OpenPath, path.to_string(), &a.reason(), site)?; r.draft.opened.push((path, id)); Ok(Dynamic::UNIT) };
     "net" "none" (WHY) in Network: "no network but a loopback of the sandbox's own"
         => |r, a, site| network(r, a, site, Network::None);
     "net" "internet" (WHY) in Network: "a network of its own: the internet, neither the local network nor the host"
