@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use indexmap::IndexMap;
 
+use crate::net::address::Endpoint;
 use crate::path::{EnvName, HostPath, SandboxPath};
 use crate::trace::DecisionId;
 
@@ -93,6 +94,17 @@ impl Network {
     }
 }
 
+/// A hole in the network [`Network::Internet`], or a way into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// A port of an address that would be closed.
+    Address(Endpoint),
+    /// A port of the host's loopback, which appears on the sandbox's.
+    HostPort(u16),
+    /// A port of the sandbox's loopback, which appears on the host's.
+    Publish(u16),
+}
+
 /// Everything the policy asked for, in the order in which it asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Draft {
@@ -106,6 +118,8 @@ pub struct Draft {
     pub mounts: Vec<Mount>,
     /// The network that was chosen last, if any was.
     pub network: Option<(Network, DecisionId)>,
+    /// What is opened in it.
+    pub openings: Vec<(Opening, DecisionId)>,
     /// Decisions that a later one took back: the earlier, the later.
     pub taken_back: Vec<(DecisionId, DecisionId)>,
 }

@@ -119,7 +119,7 @@ impl Group {
     #[must_use]
     pub fn of(id: DecisionId, decision: &Decision, trace: &Trace) -> Self {
         match (decision.effect, &decision.site) {
-            (Effect::Network, _) => Self::Network,
+            (Effect::Network | Effect::Open | Effect::Close | Effect::Publish, _) => Self::Network,
             (Effect::Hide, _) => Self::Variables,
             (_, Site::Host(_)) => Self::Claudebox,
             (Effect::Pass | Effect::PassSecret | Effect::Set, _) => Self::Variables,

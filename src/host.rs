@@ -1,13 +1,14 @@
 //! The facts about the host, gathered once: the only reader of the environment, the file system and ids.
 //! Everything after it is a function of the values it holds. Decides nothing.
 
-pub mod bubblewrap;
 pub mod claude;
 pub mod git;
 mod locale;
 pub mod namespaces;
+pub mod network;
 pub mod nix;
 pub mod policies;
+pub mod program;
 mod sockets;
 pub mod terminal;
 pub mod tree;
@@ -19,11 +20,13 @@ use std::rc::Rc;
 use indexmap::IndexMap;
 
 use crate::diagnostic::{Diagnostic, Refusal};
+use crate::net::resolver::Resolver;
 use crate::path::{EnvName, HostPath, SandboxPath, printable};
 use crate::sys;
 
 use claude::{Claude, NotFound, Search};
 use namespaces::Namespaces;
+use network::Network;
 use nix::{Daemon, Platform};
 use terminal::Terminal;
 use tree::Tree;
@@ -93,6 +96,8 @@ pub struct Host {
     pub claude: Result<Claude, NotFound>,
     /// Bubblewrap.
     pub bwrap: Result<HostPath, Diagnostic>,
+    /// The host's network.
+    pub network: Network,
     /// Unix sockets that are bound right now.
     pub sockets: Vec<HostPath>,
     /// Where variables say that secrets lie, and which variable says so.
@@ -147,6 +152,12 @@ impl Host {
             home: &home,
             uid,
         };
+        let programs = program::Search {
+            tree: &tree,
+            path: search.path,
+            uid,
+            project: &project,
+        };
         let identity = git::identity::identity(&tree, &home, &config);
         let mut safe = vec![&project];
         safe.extend(
@@ -167,7 +178,8 @@ impl Host {
             ca_extra: certificates(&tree, &[value("NODE_EXTRA_CA_CERTS")], &[]),
             gitconfig: git::identity::gitconfig(&identity, &safe),
             claude: claude::find(&tree, &search),
-            bwrap: bubblewrap::find(&tree, search.path, uid, &project),
+            bwrap: programs.find(&program::BUBBLEWRAP),
+            network: Network::look(&programs),
             sockets: sockets::bound(),
             namespaces: Namespaces::look(&tree, uid),
             git_settings: repository
@@ -272,6 +284,7 @@ impl Host {
     pub fn guarded_programs(&self) -> Vec<(HostPath, &'static str)> {
         let mut programs = vec![(self.executable.clone(), "claudebox itself")];
         programs.extend(self.bwrap.iter().map(|bwrap| (bwrap.clone(), "bubblewrap")));
+        programs.extend(self.network.slirp.iter().map(|slirp| (slirp.clone(), "slirp4netns")));
         programs.extend(
             self.claude
                 .iter()
@@ -470,6 +483,12 @@ pub fn described(tree: Tree) -> Rc<Host> {
         gitconfig: Vec::new(),
         claude: Err(NotFound::Nowhere),
         bwrap: Ok(path("/usr/bin/bwrap")),
+        network: Network {
+            own: Ok(Vec::new()),
+            resolver: Resolver::parse(b"nameserver 192.168.1.1\nsearch lan\n"),
+            slirp: Ok(path("/usr/bin/slirp4netns")),
+            tun: Ok(()),
+        },
         sockets: Vec::new(),
         namespaces: Namespaces::Free,
         moved_secrets: Vec::new(),

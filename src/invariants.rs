@@ -4,6 +4,7 @@
 mod hidden;
 mod masks;
 mod mounts;
+mod network;
 pub mod plan;
 mod project;
 mod remotes;
@@ -16,7 +17,7 @@ use indexmap::IndexMap;
 
 use crate::awareness;
 use crate::diagnostic::{Diagnostic, Refusal, Sources};
-use crate::draft::{Draft, Network};
+use crate::draft::Draft;
 use crate::host::Host;
 use crate::path::{HostPath, SandboxPath};
 use crate::request::Request;
@@ -47,6 +48,7 @@ pub const CODES: &[(&str, &str)] = &[
         "secret-exposed",
         "no mount shows a secret of the floor or of the policy",
     ),
+    ("secret-in-project", "`.env` and its kin inside the project are masked"),
     ("project-root", "the project is no system directory, no home, no secret"),
     ("no-sockets", "no mount shows a daemon's socket"),
     (
@@ -205,6 +207,7 @@ impl Checker<'_> {
         self.base_mounts();
         self.policy_mounts();
         let state = self.state_mounts();
+        let network = self.network();
         self.idle_name_rules();
         let variables = self.variables();
         let (command, command_decision) = self.command(request, &variables);
@@ -214,14 +217,14 @@ impl Checker<'_> {
         self.remote_secrets();
         self.mount_points();
         self.grant_masks();
-        let (network, network_decision) = self.network();
         self.working_directory();
-        self.tell_claude(network);
+        self.tell_claude(&network);
         Parts {
             variables,
             mounts: std::mem::take(&mut self.mounts),
-            network,
-            network_decision,
+            network: network.kind,
+            network_decision: network.decision,
+            internet: network.internet,
             uid: self.host.inside_uid(),
             gid: self.host.inside_gid(),
             root: self.host.uid == 0,
@@ -267,25 +270,6 @@ impl Checker<'_> {
         self.violations.push(diagnostic);
     }
 
-    /// INVARIANT(network): without a decision there is no network.
-    fn network(&mut self) -> (Network, DecisionId) {
-        match self.draft.network {
-            Some((Network::Internet, decision)) => {
-                self.violation(
-                    Diagnostic::new("network", "a network with the internet alone is not built yet")
-                        .hint("choose `--net none`, or `--net host`, which is not isolated"),
-                    decision,
-                );
-                (Network::Internet, decision)
-            }
-            Some((network, decision)) => (network, decision),
-            None => (
-                Network::None,
-                self.host_rule(Effect::Network, "none", "no policy decided on a network", "network"),
-            ),
-        }
-    }
-
     /// The working directory must be there, or the command would start somewhere else.
     fn working_directory(&mut self) {
         let directory = self.host.directory.same_inside();
@@ -307,9 +291,15 @@ impl Checker<'_> {
     }
 
     /// What is true of this launch, for Claude Code to read and not to change.
-    fn tell_claude(&mut self, network: Network) {
+    fn tell_claude(&mut self, network: &network::Chosen) {
         if let Ok(at) = SandboxPath::new(awareness::PLACE) {
-            let text = awareness::text(self.host, &self.mounts, network, self.trace);
+            let text = awareness::text(
+                self.host,
+                &self.mounts,
+                network.kind,
+                network.internet.as_ref(),
+                self.trace,
+            );
             self.told(at, text, "what is true of this launch");
         }
         if let Ok(at) = SandboxPath::new(awareness::SETTINGS_PLACE) {

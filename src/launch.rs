@@ -1,5 +1,7 @@
 //! Becomes bubblewrap. The only starter of processes; no shell and no supervisor stays between the terminal and Claude Code.
 
+pub mod network;
+
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -8,6 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
 use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
+use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::bwrap::{Invocation, Word};
 use crate::check::Trial;
@@ -17,6 +20,8 @@ use crate::host::tree::plain;
 use crate::path::{HostPath, printable};
 use crate::sys::{self, Interrupts};
 
+use network::Needs;
+
 /// Becomes bubblewrap with this invocation. Returns only where that failed.
 ///
 /// # Errors
@@ -25,9 +30,16 @@ use crate::sys::{self, Interrupts};
     clippy::disallowed_methods,
     reason = "the one place that starts a process on the host"
 )]
-pub fn exec(bwrap: &HostPath, invocation: &Invocation) -> Diagnostic {
-    let prepared = prepare(invocation);
-    let (_files, arguments) = match prepared {
+pub fn exec(bwrap: &HostPath, network: Option<&Needs>, invocation: &Invocation) -> Diagnostic {
+    if let Err(error) = shut() {
+        return failed("shut what must not be inherited", &error);
+    }
+    // INVARIANT(network): whatever fails on the way to an isolated network, bubblewrap is not started.
+    let lifeline = match network.map(network::attach).transpose() {
+        Ok(lifeline) => lifeline,
+        Err(error) => return error,
+    };
+    let (_files, arguments) = match prepare(invocation, lifeline.as_ref()) {
         Ok(prepared) => prepared,
         Err(error) => return failed("prepare the start", &error),
     };
@@ -114,12 +126,16 @@ fn failed(what: &str, error: &io::Error) -> Diagnostic {
     Diagnostic::new("launch", format!("cannot {what}: {}", plain(error))).hint("nothing was started")
 }
 
-/// Shuts what must not be inherited, then opens what bubblewrap reads: one file for its options, and those that they name.
-fn prepare(invocation: &Invocation) -> io::Result<(Vec<OwnedFd>, Vec<OsString>)> {
+/// Shuts what must not be inherited, before anything else is opened or started.
+fn shut() -> io::Result<()> {
     // INVARIANT(no-inherited-fds): the caller's descriptors first, so that ours, opened after it, are the only others.
     sys::close_others_on_exec()?;
     // INVARIANT(tty-and-keyring): the keyring is a property of this process that the exec keeps.
-    sys::fresh_session_keyring()?;
+    sys::fresh_session_keyring()
+}
+
+/// Opens what bubblewrap reads: one file for its options, and those that they name.
+fn prepare(invocation: &Invocation, lifeline: Option<&OwnedFd>) -> io::Result<(Vec<OwnedFd>, Vec<OsString>)> {
     let mut files = Vec::with_capacity(invocation.files.len() + 1);
     for content in &invocation.files {
         files.push(memory_file(content)?);
@@ -133,6 +149,12 @@ fn prepare(invocation: &Invocation) -> io::Result<(Vec<OwnedFd>, Vec<OsString>)>
                     .get(*index)
                     .ok_or_else(|| io::Error::other("an option names a file that is not there"))?;
                 options.extend_from_slice(file.as_raw_fd().to_string().as_bytes());
+            }
+            Word::Lifeline => {
+                let lifeline =
+                    lifeline.ok_or_else(|| io::Error::other("an option names a network that is not there"))?;
+                fcntl_setfd(lifeline, FdFlags::empty())?;
+                options.extend_from_slice(lifeline.as_raw_fd().to_string().as_bytes());
             }
         }
         options.push(0);

@@ -17,6 +17,7 @@ pub mod path;
 pub mod script;
 
 pub mod draft;
+pub mod net;
 pub mod trace;
 
 pub mod floor;
@@ -98,11 +99,12 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
         output::result_bytes(&if cli.json {
             explain::json::dry_run::invocation(host.bwrap_name(), plan, &invocation).into_bytes()
         } else {
-            dry_run::script(host.bwrap_name(), plan, &invocation)
+            dry_run::script(&host, plan, &invocation)
         });
         return Ok(0);
     }
     let bwrap = host.bwrap.as_ref().map_err(|missing| Refusal::one(missing.clone()))?;
+    let network = launch::network::needs(plan, &host).map_err(Refusal::one)?;
     if !cli.quiet {
         let style = Style::of(cli.color, &host.terminal);
         output::error(&audit::text(plan, &decided.verdict, &decided.trace, style));
@@ -112,7 +114,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     }
     launch::possible(bwrap, host.namespaces).map_err(Refusal::one)?;
     prepare::all(plan, host.uid, &host.places.state).map_err(Refusal::one)?;
-    Err(Refusal::one(launch::exec(bwrap, &invocation)).into())
+    Err(Refusal::one(launch::exec(bwrap, network.as_ref(), &invocation)).into())
 }
 
 /// Tells why nothing was started, where the command line wants to be told, and returns the exit code.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use claudebox::cli::Cli;
 use claudebox::diagnostic::Refusal;
+use claudebox::net::helper;
 use claudebox::{EXIT_REFUSED, EXIT_USAGE, init, output};
 
 fn main() -> ExitCode {
@@ -13,6 +14,9 @@ fn main() -> ExitCode {
     let words: Vec<OsString> = words.collect();
     if init::is_init(program.as_ref()) {
         return ExitCode::from(init::run(&words));
+    }
+    if helper::is_helper(program.as_ref()) {
+        return ExitCode::from(helper::run(&words));
     }
     let cli = match Cli::parse_words(words) {
         Ok(cli) => cli,

@@ -1,6 +1,9 @@
 //! Raw system calls that no safe library offers. The only module with `unsafe`; each block says why it is sound.
 #![expect(unsafe_code, reason = "the one place for system calls that no safe library offers")]
 
+pub mod namespace;
+pub mod netlink;
+
 use std::io;
 
 /// The first descriptor that is not standard input, output or error.

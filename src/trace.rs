@@ -89,6 +89,12 @@ pub enum Effect {
     Mask,
     /// Which network the sandbox has.
     Network,
+    /// A port of an address, or of the host's loopback, can be reached.
+    Open,
+    /// A range of addresses cannot be reached.
+    Close,
+    /// A port of the sandbox appears on the host's loopback.
+    Publish,
     /// A fixed property of every sandbox: a namespace, a filter, an identity.
     Isolation,
     /// What runs inside.
@@ -116,6 +122,9 @@ impl Effect {
             Self::Text => "text",
             Self::Mask => "mask",
             Self::Network => "network",
+            Self::Open => "open",
+            Self::Close => "close",
+            Self::Publish => "publish",
             Self::Isolation => "isolation",
             Self::Command => "command",
             Self::Note => "note",

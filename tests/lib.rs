@@ -18,6 +18,7 @@
 )]
 
 mod audit;
+mod book;
 mod canary;
 mod claude_code;
 
@@ -27,6 +28,7 @@ mod explain_kernel;
 mod hostile_policy;
 mod launch;
 mod layout;
+mod network;
 mod policies;
 mod requirements;
 mod rhai_facts;

@@ -75,6 +75,7 @@ fn parts() -> Parts {
             })
             .collect(),
         network: Network::None,
+        internet: None,
         network_decision: decision(),
         uid: 1000,
         gid: 1000,

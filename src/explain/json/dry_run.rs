@@ -19,6 +19,7 @@ pub fn invocation(bwrap: &OsStr, plan: &Plan, invocation: &Invocation) -> String
             variable: Text::of(name.as_os_str()),
         },
         Word::File(index) => doc::Word::File { index: *index },
+        Word::Lifeline => doc::Word::Lifeline,
     });
     print(&doc::DryRun {
         schema: doc::DRY_RUN,
