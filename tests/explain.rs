@@ -190,6 +190,15 @@ fn colour_only_where_it_is_wanted() {
     assert!(!run(["--explain", "--exec", "--", "true"]).contains('\x1b'));
     assert!(run(["--explain", "--color=always", "--exec", "true"]).contains('\x1b'));
     assert!(!run(["--explain", "--color=never", "--exec", "true"]).contains('\x1b'));
+    // `script` is a terminal to what it runs, and hands on what is written to it byte for byte.
+    let on_a_terminal = |test: Test| {
+        let test = test.args(["--explain", "--exec", "true"]);
+        test.control(&["script", "-qec", &test.shell_line(), "/dev/null"])
+            .stdout
+    };
+    assert!(on_a_terminal(home(User::Ordinary)).contains('\x1b'));
+    assert!(!on_a_terminal(home(User::Ordinary).var("NO_COLOR", "1")).contains('\x1b'));
+    assert!(!on_a_terminal(home(User::Ordinary).var("TERM", "dumb")).contains('\x1b'));
 }
 
 /// The validator of these tests finds what is wrong.

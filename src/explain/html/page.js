@@ -20,6 +20,8 @@
   const field = document.querySelector("input[type=search]");
   const items = [...document.querySelectorAll("li.item")];
   const groups = [...document.querySelectorAll(".group")];
+  const lines = [...document.querySelectorAll("tr")];
+  const sections = [...document.querySelectorAll("section")];
   const folds = [...document.querySelectorAll("ul.tree details")];
   const usual = new Map(folds.map((fold) => [fold, fold.open]));
   const search = () => {
@@ -34,8 +36,15 @@
       found += 1;
       for (let up = item; up; up = up.parentElement.closest("li.item")) up.classList.remove("gone");
     }
+    for (const line of lines) {
+      const text = line.textContent.toLowerCase();
+      const hit = words.every((word) => text.includes(word));
+      line.classList.toggle("gone", !hit);
+      if (hit) found += 1;
+    }
     for (const fold of folds) fold.open = words.length > 0 || usual.get(fold);
     for (const group of groups) group.classList.toggle("gone", !group.nextElementSibling.querySelector("li.item:not(.gone)"));
+    for (const section of sections) section.classList.toggle("gone", !section.querySelector("li.item:not(.gone), tr:not(.gone)"));
     document.body.classList.toggle("empty", found === 0);
   };
   field.addEventListener("input", search);
