@@ -6,9 +6,11 @@ pub mod claude;
 pub mod git;
 mod locale;
 pub mod nix;
+pub mod own;
 mod sockets;
 pub mod terminal;
 pub mod tree;
+pub mod volume;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -27,9 +29,13 @@ use claude::{Claude, NotFound, Search};
 use nix::{Daemon, Platform};
 use terminal::Terminal;
 use tree::Tree;
+use volume::Volume;
 
 /// The user id inside when the caller is root: Claude Code refuses to skip permissions as uid 0.
 const ORDINARY_ID: u32 = 1000;
+
+/// Where the state lies, below the home.
+const STATE: &str = ".claudebox";
 
 /// Longest memory of the machine's administrator that is handed on, in bytes.
 const MEMORY_MAX: u64 = 1024 * 1024;
@@ -94,6 +100,10 @@ pub struct Host {
     pub terminal: Terminal,
     /// What the machine's administrator tells Claude Code, if anything.
     pub managed_memory: Vec<u8>,
+    /// The file system that holds the root of [`Self::instance_root`].
+    pub volume: Volume,
+    /// The time, in seconds since 1970.
+    pub now: u64,
 }
 
 impl Host {
@@ -142,6 +152,8 @@ impl Host {
                 .filter(|repository| !repository.common_dir.within(&project))
                 .map(|repository| &repository.common_dir),
         );
+        let root = repository.as_ref().map_or(&project, git::canonical_root);
+        let volume = Volume::holding(root).map_err(|why| Refusal::one(Diagnostic::new("host", why)))?;
         let managed_memory = tree
             .read(std::path::Path::new(crate::awareness::PLACE), MEMORY_MAX)
             .unwrap_or_default();
@@ -159,9 +171,11 @@ impl Host {
             moved_secrets: moved_secrets(&variables, &home),
             places: Places {
                 config: joined(&config, "claudebox")?,
-                state: joined(&home, ".claudebox")?,
+                state: joined(&home, STATE)?,
             },
             managed_memory,
+            volume,
+            now: own::now(),
             home,
             user,
             uid,
@@ -516,5 +530,12 @@ pub fn described(tree: Tree) -> Rc<Host> {
         executable: path("/usr/bin/claudebox"),
         terminal: Terminal::default(),
         managed_memory: Vec::new(),
+        volume: Volume {
+            point: path("/"),
+            kind: 0xef53,
+            id: 1,
+            device: 1,
+        },
+        now: 1_764_000_000,
     })
 }

@@ -18,6 +18,12 @@ pub fn is_init(program: Option<&OsString>) -> bool {
 #[expect(clippy::disallowed_methods, reason = "becomes the command inside the sandbox")]
 pub fn run(command: &[OsString]) -> u8 {
     sys::interrupts(Interrupts::Usual);
+    // INVARIANT(no-inherited-fds): bubblewrap closes what it was given in all its processes but this one. What comes with it
+    // is the launcher's lock, which bubblewrap has taken by itself now.
+    if sys::close_others_on_exec().is_err() {
+        output::error("error[no-inherited-fds]: cannot close the launcher's descriptors\n");
+        return crate::EXIT_REFUSED;
+    }
     let Some((program, arguments)) = command.split_first() else {
         return crate::EXIT_REFUSED;
     };

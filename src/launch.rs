@@ -14,6 +14,7 @@ use crate::check::Trial;
 use crate::diagnostic::Diagnostic;
 use crate::host::tree::plain;
 use crate::path::{HostPath, printable};
+use crate::prepare::Held;
 use crate::sys::{self, Interrupts};
 
 /// Becomes bubblewrap with this invocation. Returns only where that failed.
@@ -24,8 +25,11 @@ use crate::sys::{self, Interrupts};
     clippy::disallowed_methods,
     reason = "the one place that starts a process on the host"
 )]
-pub fn exec(bwrap: &HostPath, invocation: &Invocation) -> Diagnostic {
-    let prepared = prepare(invocation);
+pub fn exec(bwrap: &HostPath, invocation: &Invocation, held: &Held) -> Diagnostic {
+    let prepared = prepare(invocation).and_then(|prepared| {
+        held.keep_over_exec()?;
+        Ok(prepared)
+    });
     let (_files, arguments) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => return failed("prepare the start", &error),

@@ -30,6 +30,7 @@ pub mod check;
 
 pub mod bwrap;
 pub mod dry_run;
+pub mod gc;
 pub mod init;
 pub mod launch;
 pub mod prepare;
@@ -68,6 +69,9 @@ pub const EXIT_USAGE: u8 = 2;
 /// # Errors
 /// A [`Refusal`] with everything that is wrong; nothing was started.
 pub fn run(cli: &Cli) -> anyhow::Result<u8> {
+    if cli.gc {
+        return Ok(gc::run(cli)?);
+    }
     let request = cli.request();
     let host = Rc::new(Host::gather()?);
     let decided = decide(&host, &request)?;
@@ -96,8 +100,8 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     if !cli.yes {
         prompt::confirm(&host)?;
     }
-    prepare::all(plan, host.uid, &host.places.state).map_err(Refusal::one)?;
-    Err(Refusal::one(launch::exec(bwrap, &invocation)).into())
+    let held = prepare::all(plan, host.uid, &host.places.state).map_err(Refusal::one)?;
+    Err(Refusal::one(launch::exec(bwrap, &invocation, &held)).into())
 }
 
 /// Everything that was decided about one launch, whether it may start or not. Every mode of the program prints or starts this.
