@@ -27,6 +27,8 @@ pub mod state;
 pub mod audit;
 pub mod awareness;
 pub mod check;
+pub mod explain;
+pub mod view;
 
 pub mod bwrap;
 pub mod dry_run;
@@ -46,6 +48,7 @@ use std::rc::Rc;
 
 use cli::Cli;
 use diagnostic::{Refusal, Sources};
+use explain::{Launch, Look};
 use host::Host;
 use invariants::Verdict;
 use request::Request;
@@ -74,22 +77,25 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     }
     let request = cli.request();
     let host = Rc::new(Host::gather()?);
-    let decided = decide(&host, &request)?;
-    if cli.check {
-        let trial = host.bwrap.as_ref().ok().map(launch::trial);
-        let items = check::items(&host, &decided, trial.as_ref());
-        let style = Style::of(cli.color, &host.terminal);
-        output::result(&if cli.json {
-            check::json(&items)
-        } else {
-            check::text(&items, style)
-        });
-        return Ok(u8::from(check::stops(&items)));
+    let layers = host.layers(&request)?;
+    let decided = decide_with(&layers, &host, &request);
+    let case = Launch {
+        host: &host,
+        request: &request,
+        layers: &layers,
+        decided: &decided,
+    };
+    if let Some(exit) = inspect(cli, &case) {
+        return Ok(exit);
     }
     let plan = decided.verdict.outcome.as_ref().map_err(Clone::clone)?;
     let invocation = bwrap::invocation(plan);
     if cli.dry_run {
-        output::result_bytes(&dry_run::script(host.bwrap_name(), plan, &invocation));
+        output::result_bytes(&if cli.json {
+            explain::json::dry_run::invocation(host.bwrap_name(), plan, &invocation).into_bytes()
+        } else {
+            dry_run::script(host.bwrap_name(), plan, &invocation)
+        });
         return Ok(0);
     }
     let bwrap = host.bwrap.as_ref().map_err(|missing| Refusal::one(missing.clone()))?;
@@ -100,8 +106,34 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     if !cli.yes {
         prompt::confirm(&host)?;
     }
+    launch::possible(bwrap, host.namespaces).map_err(Refusal::one)?;
     let held = prepare::all(plan, host.uid, &host.places.state).map_err(Refusal::one)?;
     Err(Refusal::one(launch::exec(bwrap, &invocation, &held)).into())
+}
+
+/// The modes that print what was decided and start nothing: 0 where all is well, 1 where a launch would be refused.
+fn inspect(cli: &Cli, case: &Launch) -> Option<u8> {
+    let style = Style::of_output(cli.color, &case.host.terminal);
+    if let Some(subjects) = cli.subjects() {
+        output::result(&if cli.json {
+            explain::json(case, &subjects)
+        } else {
+            let quiet = cli.quiet;
+            explain::text(case, &subjects, Look { style, quiet })
+        });
+        return Some(u8::from(case.decided.verdict.outcome.is_err()));
+    }
+    if cli.check {
+        let trial = case.host.bwrap.as_ref().ok().map(launch::trial);
+        let items = check::items(case.host, case.decided, trial.as_ref());
+        output::result(&if cli.json {
+            check::json(&items)
+        } else {
+            check::text(&items, style)
+        });
+        return Some(u8::from(check::stops(&items)));
+    }
+    None
 }
 
 /// Everything that was decided about one launch, whether it may start or not. Every mode of the program prints or starts this.

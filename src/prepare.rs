@@ -1,10 +1,6 @@
 //! Makes on the host what the plan says must be there before the start: the directories and first files of the state.
 //! Every step is whole or not there, so a launch that is killed leaves what the next one goes on with; many at once are as
 //! good as one. Directories are opened one by one from the home on, never through a link, and each must be the caller's alone.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the one place that writes to the host's file system"
-)]
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;

@@ -85,10 +85,7 @@ fn ask_all(top: &Layer, host: &Rc<Host>, recorder: &Shared) -> Result<(), Diagno
         {
             let mut recorder = recorder.borrow_mut();
             recorder.hook = Some(hook);
-            recorder
-                .trace
-                .answers
-                .push((hook.name(), Arc::clone(&layer.source.layer)));
+            recorder.trace.answer(hook.name(), Arc::clone(&layer.source.layer));
         }
         match hook {
             Hook::Variable => ask_variables(layer, host, recorder)?,

@@ -17,9 +17,12 @@
     reason = "a test reads the host, starts processes, and ends by panicking"
 )]
 
+mod audit;
 mod canary;
 mod claude_code;
+mod explain_kernel;
 mod launch;
+mod layout;
 mod policies;
 mod requirements;
 mod support;

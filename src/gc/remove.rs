@@ -1,9 +1,5 @@
 //! Removes instances: first away under a name in the trash, by one rename, then piece by piece. Killed at any moment, what is
 //! there is a whole instance or rubbish in the trash, which the next `--gc` clears away. Two at once share the work.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a mode is changed by the descriptor's own name, which leads nowhere else"
-)]
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd, OwnedFd};

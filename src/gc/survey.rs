@@ -214,7 +214,7 @@ fn in_use(directory: &OwnedFd) -> bool {
 }
 
 fn trash_holds_something(instances: &OwnedFd) -> bool {
-    let entries = openat(instances, TRASH, DIRECTORY, Mode::empty()).and_then(|trash| Dir::new(trash));
+    let entries = openat(instances, TRASH, DIRECTORY, Mode::empty()).and_then(Dir::new);
     entries.is_ok_and(|entries| {
         entries
             .into_iter()
