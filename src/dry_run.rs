@@ -15,21 +15,19 @@ pub fn script(bwrap: &OsStr, plan: &Plan, invocation: &Invocation) -> Vec<u8> {
     for preparation in plan.preparations() {
         line(&mut out, preparation);
     }
-    for reserved in plan.reserved() {
+    let reserved: Vec<&Reserved> = plan.reserved().iter().filter(|reserved| reserved.absent).collect();
+    for reserved in &reserved {
         reserve(&mut out, reserved);
     }
     out.extend_from_slice(&shell_command(bwrap, invocation));
-    if !plan.reserved().is_empty() {
-        release(&mut out, plan.reserved());
+    if !reserved.is_empty() {
+        release(&mut out, &reserved);
     }
     out
 }
 
 /// What the companion of a launch makes for the time of the session.
 fn reserve(out: &mut Vec<u8>, reserved: &Reserved) {
-    out.extend_from_slice(b"[ -e ");
-    quote(out, reserved.path.as_os_str());
-    out.extend_from_slice(b" ] || ");
     match reserved.content {
         Reservation::EmptyDirectory => {
             out.extend_from_slice(b"mkdir ");
@@ -46,7 +44,7 @@ fn reserve(out: &mut Vec<u8>, reserved: &Reserved) {
 }
 
 /// What the companion removes at the end. The exit code stays the sandbox's.
-fn release(out: &mut Vec<u8>, reserved: &[Reserved]) {
+fn release(out: &mut Vec<u8>, reserved: &[&Reserved]) {
     out.extend_from_slice(b"code=$?\n");
     for reserved in reserved.iter().rev() {
         let directory = reserved.content == Reservation::EmptyDirectory;
