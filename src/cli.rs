@@ -41,6 +41,10 @@ pub struct Cli {
     #[arg(long)]
     pub check: bool,
 
+    /// Show what earlier sessions left here that programs of this host would run or obey
+    #[arg(long)]
+    pub report: bool,
+
     /// Print for programs instead of people
     #[arg(long)]
     pub json: bool,

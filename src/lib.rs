@@ -35,6 +35,7 @@ pub mod companion;
 pub mod dry_run;
 pub mod init;
 pub mod launch;
+pub mod leftover;
 pub mod prepare;
 pub mod prompt;
 pub mod seccomp;
@@ -99,6 +100,8 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     if !cli.quiet {
         let style = Style::of(cli.color, &host.terminal);
         output::error(&audit::text(plan, &decided.verdict, &decided.trace, style));
+        let left = leftover::report::text(&host.tree, &leftover::Places::of(&host));
+        output::error(&style.paint(style::Tone::Warn, &left));
     }
     if !cli.yes {
         prompt::confirm(&host)?;
@@ -119,6 +122,15 @@ fn inspect(cli: &Cli, case: &Launch) -> Option<u8> {
             explain::text(case, &subjects, Look { style, quiet })
         });
         return Some(u8::from(case.decided.verdict.outcome.is_err()));
+    }
+    if cli.report {
+        let left = leftover::report::text(&case.host.tree, &leftover::Places::of(case.host));
+        output::result(if left.is_empty() {
+            "nothing is left of earlier sessions\n"
+        } else {
+            &left
+        });
+        return Some(u8::from(!left.is_empty()));
     }
     if cli.check {
         let trial = case.host.bwrap.as_ref().ok().map(launch::trial);

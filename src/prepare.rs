@@ -103,3 +103,27 @@ fn move_file(from: &HostPath, to: &HostPath) -> Result<(), Diagnostic> {
         Err(error) => Err(failed("move", from, &error.into())),
     }
 }
+
+/// Replaces a small file of the state as a whole; an empty one is removed. For the report at the end of a session.
+///
+/// # Errors
+/// The kernel's answer. The old file stays then.
+pub fn replace(path: &HostPath, content: &[u8]) -> io::Result<()> {
+    if content.is_empty() {
+        return match fs::remove_file(path.as_path()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        };
+    }
+    if let Some(directory) = path.parent() {
+        match fs::DirBuilder::new().mode(0o700).create(directory.as_path()) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    let mut temporary = path.as_os_str().to_os_string();
+    temporary.push(format!(".new-{}", std::process::id()));
+    let temporary = Path::new(&temporary);
+    write_new(temporary, content)?;
+    fs::rename(temporary, path.as_path())
+}

@@ -466,7 +466,7 @@ as_both! {
 }
 
 /// A day's work, each step of which must succeed.
-const DAY: &str = "set -e
+pub const DAY: &str = "set -e
 exec 3>&1 >/dev/null 2>err
 trap 'rc=$?; [ $rc = 0 ] || cat err >&3' EXIT
 base=$(git branch --show-current)

@@ -23,6 +23,7 @@ mod claude_code;
 mod explain_kernel;
 mod git_surface;
 mod launch;
+mod leftover;
 mod policies;
 mod requirements;
 mod support;
