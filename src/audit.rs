@@ -5,6 +5,8 @@ use crate::draft::Network;
 use crate::invariants::plan::{Origin, Plan, What};
 use crate::invariants::{Fate, Verdict};
 use crate::leak;
+use crate::net::rules::Packet;
+use crate::net::{Internet, NAME_SERVER};
 use crate::style::{Style, Tone};
 use crate::trace::{DecisionId, Effect, Site, Trace};
 
@@ -21,6 +23,9 @@ pub fn text(plan: &Plan, verdict: &Verdict, trace: &Trace, style: Style) -> Stri
     out.push_str(&findings(trace, style));
     out.push_str(&mounts(plan, trace, style));
     out.push_str(&network(plan, trace, style));
+    if let Some(internet) = plan.internet() {
+        out.push_str(&openings(internet, trace, style));
+    }
     out
 }
 
@@ -131,7 +136,7 @@ fn mounts(plan: &Plan, trace: &Trace, style: Style) -> String {
         out.push_str(&line);
         out.push('\n');
     }
-    for (_, decision) in trace.iter().filter(|(_, decision)| decision.effect == Effect::Open) {
+    for (_, decision) in trace.iter().filter(|(_, decision)| decision.effect == Effect::OpenPath) {
         let line = format!("  open   {}  {}", decision.subject, decision.reason);
         out.push_str(&style.paint(Tone::Warn, &line));
         out.push('\n');
@@ -177,4 +182,40 @@ fn network(plan: &Plan, trace: &Trace, style: Style) -> String {
             format!("{}\n", style.paint(Tone::Warn, &warning))
         }
     }
+}
+
+/// Everything that makes this network more, or less, than the internet.
+fn openings(internet: &Internet, trace: &Trace, style: Style) -> String {
+    let mut lines = Vec::new();
+    for rule in internet.rules.iter() {
+        match rule.packet {
+            Packet::To(end) if end.address != NAME_SERVER => {
+                lines.push(format!("  open    {end}  {}", reason(trace, rule.decision)));
+            }
+            _ => {}
+        }
+    }
+    for port in &internet.host_ports {
+        let why = reason(trace, port.decision);
+        lines.push(format!("  open    localhost:{}, this host's  {why}", port.number));
+    }
+    for port in &internet.published {
+        let why = reason(trace, port.decision);
+        lines.push(format!("  publish localhost:{}, the sandbox's  {why}", port.number));
+    }
+    match internet.name_servers.as_slice() {
+        [] => lines.push(style.paint(
+            Tone::Warn,
+            "  names do not resolve: `/etc/resolv.conf` has no name server with an address of IPv4",
+        )),
+        [_] => {}
+        [first, ..] => lines.push(format!(
+            "  names are asked at {first}, the first of this host's name servers, alone"
+        )),
+    }
+    let mut out = lines.join("\n");
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    out
 }

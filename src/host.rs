@@ -1,12 +1,14 @@
 //! The facts about the host, gathered once: the only reader of the environment, the file system and ids.
 //! Everything after it is a function of the values it holds. Decides nothing.
 
-pub mod bubblewrap;
 pub mod claude;
 pub mod git;
 mod locale;
 pub mod namespaces;
+pub mod network;
 pub mod nix;
+pub mod policies;
+pub mod program;
 mod sockets;
 pub mod terminal;
 pub mod tree;
@@ -18,14 +20,13 @@ use std::rc::Rc;
 use indexmap::IndexMap;
 
 use crate::diagnostic::{Diagnostic, Refusal};
+use crate::net::resolver::Resolver;
 use crate::path::{EnvName, HostPath, SandboxPath, printable};
-use crate::request::Request;
-use crate::script::engine::SOURCE_MAX;
-use crate::script::layer::Source;
 use crate::sys;
 
 use claude::{Claude, NotFound, Search};
 use namespaces::Namespaces;
+use network::Network;
 use nix::{Daemon, Platform};
 use terminal::Terminal;
 use tree::Tree;
@@ -97,6 +98,8 @@ pub struct Host {
     pub claude: Result<Claude, NotFound>,
     /// Bubblewrap.
     pub bwrap: Result<HostPath, Diagnostic>,
+    /// The host's network.
+    pub network: Network,
     /// Unix sockets that are bound right now.
     pub sockets: Vec<HostPath>,
     /// Where variables say that secrets lie, and which variable says so.
@@ -151,6 +154,12 @@ impl Host {
             home: &home,
             uid,
         };
+        let programs = program::Search {
+            tree: &tree,
+            path: search.path,
+            uid,
+            project: &project,
+        };
         let identity = git::identity::identity(&tree, &home, &config);
         let mut safe = vec![&project];
         safe.extend(
@@ -173,7 +182,8 @@ impl Host {
             ca_extra: certificates(&tree, &[value("NODE_EXTRA_CA_CERTS")], &[]),
             gitconfig: git::identity::gitconfig(&identity, &safe),
             claude: claude::find(&tree, &search),
-            bwrap: bubblewrap::find(&tree, search.path, uid, &project),
+            bwrap: programs.find(&program::BUBBLEWRAP),
+            network: Network::look(&programs),
             sockets: sockets::bound(),
             namespaces: Namespaces::look(&tree, uid),
             git_settings: repository
@@ -199,78 +209,6 @@ impl Host {
             executable,
             terminal,
             tree,
-        })
-    }
-
-    /// The policy's layers, the lowest first.
-    ///
-    /// # Errors
-    /// A policy file that exists cannot be read, is too long, or is no text.
-    pub fn layers(&self, request: &Request) -> Result<Vec<Source>, Refusal> {
-        let bundled = Source {
-            layer: "bundled".into(),
-            file: "policy/policy.rhai".into(),
-            text: include_str!("../policy/policy.rhai").into(),
-        };
-        let mut layers = vec![bundled];
-        if request.no_user_policy {
-            return Ok(layers);
-        }
-        let user = match &request.policy {
-            Some(file) => {
-                let file = HostPath::new(self.directory.as_path().join(file)).map_err(|why| {
-                    Refusal::one(Diagnostic::new(
-                        "policy-file",
-                        format!("the policy `{}` {why}", printable(file.as_os_str())),
-                    ))
-                })?;
-                Some(self.policy_file(&file)?)
-            }
-            None => {
-                let file = joined(&self.places.config, "policy.rhai")?;
-                match self.tree.node(file.as_path()) {
-                    Ok(None) => None,
-                    _ => Some(self.policy_file(&file)?),
-                }
-            }
-        };
-        layers.extend(user);
-        Ok(layers)
-    }
-
-    fn policy_file(&self, path: &HostPath) -> Result<Source, Refusal> {
-        let refused = |why: String| {
-            Refusal::one(
-                Diagnostic::new("policy-file", format!("the policy cannot be used: {why}")).hint(
-                    "nothing starts without the policy that you wrote; mend it, or start with `--no-user-policy`",
-                ),
-            )
-        };
-        let resolved = self.tree.resolve(path).map_err(|error| refused(error.to_string()))?;
-        // INVARIANT(own-controls): a policy that an agent could have written decides nothing.
-        if resolved.path.within(&self.project) {
-            return Err(refused(format!(
-                "`{path}` lies in the project, where the agent can write"
-            )));
-        }
-        if let Some(node) = &resolved.node
-            && ((node.uid != self.uid && node.uid != 0) || node.mode & 0o022 != 0)
-        {
-            return Err(refused(format!(
-                "`{}` can be written by other users (owner {}, mode {:04o})",
-                resolved.path, node.uid, node.mode
-            )));
-        }
-        let bytes = self
-            .tree
-            .read(resolved.path.as_path(), SOURCE_MAX)
-            .map_err(|error| refused(error.to_string()))?;
-        let text = String::from_utf8(bytes).map_err(|_| refused(format!("`{path}` is not UTF-8 text")))?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        Ok(Source {
-            layer: "user".into(),
-            file: self.tilde(path).into(),
-            text: text.into(),
         })
     }
 
@@ -394,6 +332,7 @@ impl Host {
     pub fn guarded_programs(&self) -> Vec<(HostPath, &'static str)> {
         let mut programs = vec![(self.executable.clone(), "claudebox itself")];
         programs.extend(self.bwrap.iter().map(|bwrap| (bwrap.clone(), "bubblewrap")));
+        programs.extend(self.network.slirp.iter().map(|slirp| (slirp.clone(), "slirp4netns")));
         programs.extend(
             self.claude
                 .iter()
@@ -593,6 +532,12 @@ pub fn described(tree: Tree) -> Rc<Host> {
         gitconfig: Vec::new(),
         claude: Err(NotFound::Nowhere),
         bwrap: Ok(path("/usr/bin/bwrap")),
+        network: Network {
+            own: Ok(Vec::new()),
+            resolver: Resolver::parse(b"nameserver 192.168.1.1\nsearch lan\n"),
+            slirp: Ok(path("/usr/bin/slirp4netns")),
+            tun: Ok(()),
+        },
         sockets: Vec::new(),
         namespaces: Namespaces::Free,
         moved_secrets: Vec::new(),

@@ -4,6 +4,7 @@
 mod hidden;
 mod masks;
 mod mounts;
+mod network;
 pub mod plan;
 mod project;
 mod remotes;
@@ -17,7 +18,7 @@ use indexmap::IndexMap;
 
 use crate::awareness;
 use crate::diagnostic::{Diagnostic, Refusal, Sources};
-use crate::draft::{Draft, Network};
+use crate::draft::Draft;
 use crate::host::Host;
 use crate::path::{HostPath, SandboxPath};
 use crate::request::Request;
@@ -48,6 +49,7 @@ pub const CODES: &[(&str, &str)] = &[
         "secret-exposed",
         "no mount shows a secret of the floor or of the policy",
     ),
+    ("secret-in-project", "`.env` and its kin inside the project are masked"),
     ("project-root", "the project is no system directory, no home, no secret"),
     ("no-sockets", "no mount shows a daemon's socket"),
     (
@@ -127,9 +129,9 @@ pub struct Verdict {
 impl Verdict {
     /// The verdict on a policy that did not come to an end.
     #[must_use]
-    pub fn failed(diagnostic: Diagnostic, sources: &Sources) -> Self {
+    pub fn failed(diagnostics: Vec<Diagnostic>, sources: &Sources) -> Self {
         let refusal = Refusal {
-            diagnostics: vec![diagnostic],
+            diagnostics,
             sources: sources.clone(),
             exit: crate::EXIT_REFUSED,
         };
@@ -166,6 +168,9 @@ pub fn check(draft: Draft, trace: &mut Trace, host: &Host, request: &Request, so
         unfit: false,
         exit: crate::EXIT_REFUSED,
     };
+    for (earlier, later) in std::mem::take(&mut checker.draft.taken_back) {
+        checker.fates.insert(earlier, Fate::Overridden(later));
+    }
     let parts = checker.run(request);
     let Checker {
         mut fates,
@@ -228,6 +233,7 @@ impl Checker<'_> {
         self.base_mounts();
         self.policy_mounts();
         let state = self.state_mounts();
+        let network = self.network();
         self.idle_name_rules();
         let variables = self.variables();
         let (command, command_decision) = self.command(request, &variables);
@@ -238,15 +244,15 @@ impl Checker<'_> {
         self.remote_secrets();
         self.mount_points();
         self.grant_masks();
-        let (network, network_decision) = self.network();
         self.working_directory();
-        self.tell_claude(network);
+        self.tell_claude(&network);
         let reserved = self.reserved_and_mounted();
         Parts {
             variables,
             mounts: std::mem::take(&mut self.mounts),
-            network,
-            network_decision,
+            network: network.kind,
+            network_decision: network.decision,
+            internet: network.internet,
             uid: self.host.inside_uid(),
             gid: self.host.inside_gid(),
             root: self.host.uid == 0,
@@ -293,25 +299,6 @@ impl Checker<'_> {
         self.violations.push(diagnostic);
     }
 
-    /// INVARIANT(network): without a decision there is no network.
-    fn network(&mut self) -> (Network, DecisionId) {
-        match self.draft.network {
-            Some((Network::Internet, decision)) => {
-                self.violation(
-                    Diagnostic::new("network", "a network with the internet alone is not built yet")
-                        .hint("choose `--net none`, or `--net host`, which is not isolated"),
-                    decision,
-                );
-                (Network::Internet, decision)
-            }
-            Some((network, decision)) => (network, decision),
-            None => (
-                Network::None,
-                self.host_rule(Effect::Network, "none", "no policy decided on a network", "network"),
-            ),
-        }
-    }
-
     /// The working directory must be there, or the command would start somewhere else.
     fn working_directory(&mut self) {
         let directory = self.host.directory.same_inside();
@@ -333,9 +320,15 @@ impl Checker<'_> {
     }
 
     /// What is true of this launch, for Claude Code to read and not to change.
-    fn tell_claude(&mut self, network: Network) {
+    fn tell_claude(&mut self, network: &network::Chosen) {
         if let Ok(at) = SandboxPath::new(awareness::PLACE) {
-            let text = awareness::text(self.host, &self.mounts, network, self.trace);
+            let text = awareness::text(
+                self.host,
+                &self.mounts,
+                network.kind,
+                network.internet.as_ref(),
+                self.trace,
+            );
             self.told(at, text, "what is true of this launch");
         }
         if let Ok(at) = SandboxPath::new(awareness::SETTINGS_PLACE) {

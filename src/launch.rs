@@ -1,5 +1,7 @@
 //! Becomes bubblewrap. The only starter of processes; no shell and no supervisor stays between the terminal and Claude Code.
 
+pub mod network;
+
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -8,6 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
 use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
+use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::bwrap::{Invocation, Word};
 use crate::check::Trial;
@@ -18,6 +21,8 @@ use crate::host::tree::plain;
 use crate::path::{HostPath, printable};
 use crate::sys::{self, Interrupts};
 
+use network::Needs;
+
 /// Becomes bubblewrap with this invocation. Returns only where that failed.
 ///
 /// # Errors
@@ -26,16 +31,20 @@ use crate::sys::{self, Interrupts};
     clippy::disallowed_methods,
     reason = "the one place that starts a process on the host"
 )]
-pub fn exec(bwrap: &HostPath, invocation: &Invocation, task: Task) -> Diagnostic {
+pub fn exec(bwrap: &HostPath, network: Option<&Needs>, invocation: &Invocation, task: Task) -> Diagnostic {
     if let Err(error) = shut() {
-        return failed("prepare the start", &error);
+        return failed("shut what must not be inherited", &error);
     }
     let companion = match Companion::start(task) {
         Ok(companion) => companion,
         Err(error) => return error,
     };
-    let prepared = prepare(invocation, &companion);
-    let (_files, arguments) = match prepared {
+    // INVARIANT(network): whatever fails on the way to an isolated network, bubblewrap is not started.
+    let lifeline = match network.map(network::attach).transpose() {
+        Ok(lifeline) => lifeline,
+        Err(error) => return error,
+    };
+    let (_files, arguments) = match prepare(invocation, &companion, lifeline.as_ref()) {
         Ok(prepared) => prepared,
         Err(error) => return failed("prepare the start", &error),
     };
@@ -122,7 +131,7 @@ fn failed(what: &str, error: &io::Error) -> Diagnostic {
     Diagnostic::new("launch", format!("cannot {what}: {}", plain(error))).hint("nothing was started")
 }
 
-/// Shuts what must not be inherited.
+/// Shuts what must not be inherited, before anything else is opened or started.
 fn shut() -> io::Result<()> {
     // INVARIANT(no-inherited-fds): the caller's descriptors first, so that ours, opened after it, are the only others.
     sys::close_others_on_exec()?;
@@ -131,7 +140,11 @@ fn shut() -> io::Result<()> {
 }
 
 /// Opens what bubblewrap reads: one file for its options, and those that they name; and hands the companion's ends on.
-fn prepare(invocation: &Invocation, companion: &Companion) -> io::Result<(Vec<OwnedFd>, Vec<OsString>)> {
+fn prepare(
+    invocation: &Invocation,
+    companion: &Companion,
+    lifeline: Option<&OwnedFd>,
+) -> io::Result<(Vec<OwnedFd>, Vec<OsString>)> {
     let mut files = Vec::with_capacity(invocation.files.len() + 1);
     for content in &invocation.files {
         files.push(memory_file(content)?);
@@ -145,6 +158,12 @@ fn prepare(invocation: &Invocation, companion: &Companion) -> io::Result<(Vec<Ow
                     .get(*index)
                     .ok_or_else(|| io::Error::other("an option names a file that is not there"))?;
                 options.extend_from_slice(file.as_raw_fd().to_string().as_bytes());
+            }
+            Word::Lifeline => {
+                let lifeline =
+                    lifeline.ok_or_else(|| io::Error::other("an option names a network that is not there"))?;
+                fcntl_setfd(lifeline, FdFlags::empty())?;
+                options.extend_from_slice(lifeline.as_raw_fd().to_string().as_bytes());
             }
         }
         options.push(0);

@@ -1,6 +1,9 @@
 //! Raw system calls that no safe library offers. The only module with `unsafe`; each block says why it is sound.
 #![expect(unsafe_code, reason = "the one place for system calls that no safe library offers")]
 
+pub mod namespace;
+pub mod netlink;
+
 use std::io;
 
 /// The first descriptor that is not standard input, output or error.
@@ -26,6 +29,39 @@ pub fn close_others_on_exec() -> io::Result<()> {
         Ok(())
     } else {
         Err(io::Error::last_os_error())
+    }
+}
+
+/// How deep the main thread's stack may grow while policies run. The kernel keeps at least this much free below it.
+const DEEP: u64 = 120 * 1024 * 1024;
+
+/// Lets the stack grow deep until this is dropped: a script can nest values in one another, and each level of them takes
+/// some stack where they are freed.
+#[derive(Debug)]
+pub struct DeepStack(rustix::process::Rlimit);
+
+impl DeepStack {
+    /// Raises the limit as far as the system allows it.
+    #[must_use]
+    pub fn raise() -> Self {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let before = getrlimit(Resource::Stack);
+        if let Some(current) = before.current {
+            let wanted = before.maximum.map_or(DEEP, |maximum| maximum.min(DEEP));
+            let limit = Rlimit {
+                current: Some(current.max(wanted)),
+                maximum: before.maximum,
+            };
+            // A system that refuses keeps its limit, and a script that overflows it ends the program: nothing starts.
+            let _ = setrlimit(Resource::Stack, limit);
+        }
+        Self(before)
+    }
+}
+
+impl Drop for DeepStack {
+    fn drop(&mut self) {
+        let _ = rustix::process::setrlimit(rustix::process::Resource::Stack, self.0);
     }
 }
 

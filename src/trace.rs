@@ -92,9 +92,15 @@ pub enum Effect {
     /// A path that programs of the host obey stays read-only where a mount would let it be written.
     Protect,
     /// Such a path may be written all the same.
-    Open,
+    OpenPath,
     /// Which network the sandbox has.
     Network,
+    /// A port of an address, or of the host's loopback, can be reached.
+    Open,
+    /// A range of addresses cannot be reached.
+    Close,
+    /// A port of the sandbox appears on the host's loopback.
+    Publish,
     /// A fixed property of every sandbox: a namespace, a filter, an identity.
     Isolation,
     /// What runs inside.
@@ -123,8 +129,11 @@ impl Effect {
             Self::Mask => "mask",
             Self::Pin => "pin",
             Self::Protect => "protect",
-            Self::Open => "open",
+            Self::OpenPath => "open-path",
             Self::Network => "network",
+            Self::Open => "open",
+            Self::Close => "close",
+            Self::Publish => "publish",
             Self::Isolation => "isolation",
             Self::Command => "command",
             Self::Note => "note",

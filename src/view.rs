@@ -4,6 +4,8 @@
 
 mod devices;
 mod seen;
+#[cfg(test)]
+mod tests;
 
 pub use seen::{Kind, Link, Seen};
 
@@ -103,7 +105,7 @@ impl<'run> View<'run> {
                     done.extend(todo.iter().rev());
                     break;
                 }
-                Kind::Unreachable(_) => break,
+                Kind::Unreachable(_) | Kind::Absent => break,
                 _ => return Self::ended(nothing(&here, Kind::Absent), done.join(&name), through),
             }
             // A slash at the end asks for a directory and looks nothing up in it.

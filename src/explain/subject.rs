@@ -215,7 +215,7 @@ fn without_effect(launch: &Launch, path: &Path, inside: Option<&Seen>) -> Vec<De
                         | Effect::Text
                         | Effect::Mask
                         | Effect::Protect
-                        | Effect::Open
+                        | Effect::OpenPath
                 ) && above.contains(&decision.subject)
             })
         })

@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 
 use crate::draft::Network;
 use crate::host::git::Reservation;
+use crate::net::Internet;
 use crate::path::{EnvName, HostPath, SandboxPath};
 use crate::trace::DecisionId;
 
@@ -135,6 +136,8 @@ pub struct Parts {
     pub network: Network,
     /// The decision behind the network.
     pub network_decision: DecisionId,
+    /// What can be reached in the network `internet`, where it is that.
+    pub internet: Option<Internet>,
     /// The user id inside.
     pub uid: u32,
     /// The group id inside.
@@ -189,6 +192,12 @@ impl Plan {
     #[must_use]
     pub fn network_decision(&self) -> DecisionId {
         self.parts.network_decision
+    }
+
+    /// What can be reached in the network `internet`; `None` where the network is another one.
+    #[must_use]
+    pub fn internet(&self) -> Option<&Internet> {
+        self.parts.internet.as_ref()
     }
 
     /// User and group id inside.

@@ -1,5 +1,7 @@
 //! One test an invariant: a policy that breaks it, and the whole text of the refusal.
 
+mod network;
+
 use std::ffi::OsString;
 use std::path::Path;
 use std::rc::Rc;
@@ -21,9 +23,7 @@ fn request() -> Request {
     Request {
         program: Program::Command,
         arguments: vec!["true".into()],
-        network: None,
-        policy: None,
-        no_user_policy: false,
+        ..Request::default()
     }
 }
 
@@ -446,6 +446,7 @@ fn every_mount_and_variable_of_the_command_has_its_decision_and_the_other_way_ro
         .map(|word| match word {
             Word::Plain(word) | Word::Secret { value: word, .. } => word.to_str().unwrap().to_string(),
             Word::File(_) => "FILE".to_string(),
+            Word::Lifeline => "LIFELINE".to_string(),
         })
         .collect();
     let mut subjects: Vec<String> = Vec::new();
@@ -497,6 +498,7 @@ fn the_command_is_complete() {
                 line.push_str(&format!(" {}", word.to_str().unwrap()))
             }
             Word::File(index) => line.push_str(&format!(" FILE{index}")),
+            Word::Lifeline => line.push_str(" LIFELINE"),
         }
     }
     let instance = "/home/u/.claudebox/instances/p-60ad706fe5335804/claude";

@@ -82,6 +82,7 @@ pub(super) enum Word {
     Plain { text: Text },
     Secret { variable: Text },
     File { index: usize },
+    Lifeline,
 }
 
 #[derive(Serialize)]

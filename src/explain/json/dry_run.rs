@@ -19,6 +19,7 @@ pub fn invocation(bwrap: &OsStr, plan: &Plan, invocation: &Invocation) -> String
             variable: Text::of(name.as_os_str()),
         },
         Word::File(index) => doc::Word::File { index: *index },
+        Word::Lifeline => doc::Word::Lifeline,
     });
     print(&doc::DryRun {
         schema: doc::DRY_RUN,
@@ -37,10 +38,10 @@ pub fn invocation(bwrap: &OsStr, plan: &Plan, invocation: &Invocation) -> String
 
 /// The document of a launch that is refused: there is no invocation.
 #[must_use]
-pub fn refused(bwrap: &OsStr, refusal: &Refusal) -> String {
+pub fn refused(refusal: &Refusal) -> String {
     print(&doc::DryRun {
         schema: doc::DRY_RUN,
-        program: Text::of(bwrap),
+        program: Text::of(OsStr::new("bwrap")),
         options: Vec::new(),
         files: Vec::new(),
         command: Vec::new(),

@@ -84,6 +84,8 @@ fn decided(mounts: &str, host: &Rc<Host>) -> Decided {
         network: None,
         policy: None,
         no_user_policy: false,
+        mounts: Vec::new(),
+        profile: None,
     };
     decide_with(&[source], host, &request)
 }
@@ -178,8 +180,8 @@ fn one_path_is_opened_by_name_and_the_others_stay() {
     assert_eq!(
         rest,
         [
-            "open /home/u/p/.git/hooks/x: Idle(\"`/home/u/p/.git/hooks` is protected as a whole: open that\")",
-            "open /home/u/p/README: Idle(\"nothing protects it\")",
+            "open-path /home/u/p/.git/hooks/x: Idle(\"`/home/u/p/.git/hooks` is protected as a whole: open that\")",
+            "open-path /home/u/p/README: Idle(\"nothing protects it\")",
         ]
     );
 }
