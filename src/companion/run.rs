@@ -57,7 +57,7 @@ pub(super) fn companion(task: Task, ends: Ends) -> i32 {
         }
         let places = &session.task.places;
         let text = leftover::report::after(&Tree::real(), places, &before);
-        let _ = prepare::replace(&places.report, text.as_bytes());
+        let _ = prepare::report(&places.report, text.as_bytes());
     }
     reservations.release();
     0
