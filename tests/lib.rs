@@ -29,6 +29,7 @@ mod git_surface;
 mod hostile_policy;
 mod launch;
 mod layout;
+mod leftover;
 mod network;
 mod policies;
 mod requirements;
