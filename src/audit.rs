@@ -8,7 +8,7 @@ use crate::leak;
 use crate::net::rules::Packet;
 use crate::net::{Internet, NAME_SERVER};
 use crate::style::{Style, Tone};
-use crate::trace::{DecisionId, Trace};
+use crate::trace::{DecisionId, Effect, Site, Trace};
 
 /// The widest column of names.
 const NAME_WIDTH: usize = 26;
@@ -20,6 +20,7 @@ const VALUE_WIDTH: usize = 20;
 pub fn text(plan: &Plan, verdict: &Verdict, trace: &Trace, style: Style) -> String {
     let mut out = variables(plan, trace, style);
     out.push_str(&withheld(verdict, trace, style));
+    out.push_str(&findings(trace, style));
     out.push_str(&mounts(plan, trace, style));
     out.push_str(&network(plan, trace, style));
     if let Some(internet) = plan.internet() {
@@ -91,13 +92,30 @@ fn withheld(verdict: &Verdict, trace: &Trace, style: Style) -> String {
     format!("{}\n{}\n", style.paint(Tone::Warn, "held back:"), lines.join("\n"))
 }
 
+/// What the check found and no mount can mend.
+fn findings(trace: &Trace, style: Style) -> String {
+    let mut out = String::new();
+    for (_, decision) in trace.iter() {
+        if let (Effect::Note, Site::Host(_)) = (decision.effect, &decision.site) {
+            let text = format!("note: {}: {}", decision.subject, decision.reason);
+            out.push_str(&format!("{}\n", style.paint(Tone::Warn, &text)));
+        }
+    }
+    out
+}
+
 fn mounts(plan: &Plan, trace: &Trace, style: Style) -> String {
     let mut out = format!("{}\n", style.paint(Tone::Heading, "mounted from this host:"));
     let mut writable = Vec::new();
     let mut readable = Vec::new();
     let mut masked = Vec::new();
+    let mut kept = Vec::new();
     for mount in plan.mounts() {
+        let effect = trace.get(mount.decision).map(|decision| decision.effect);
         match &mount.what {
+            // A pin shows nothing that its directory's mount does not show already.
+            What::Bind { writable: true, .. } if matches!(effect, Some(Effect::Pin | Effect::Protect)) => {}
+            What::Bind { .. } if effect == Some(Effect::Protect) => kept.push(mount.at.to_string()),
             What::Bind { writable: true, .. } => {
                 writable.push(format!("  write  {}  {}", mount.at, reason(trace, mount.decision)))
             }
@@ -113,8 +131,14 @@ fn mounts(plan: &Plan, trace: &Trace, style: Style) -> String {
         out.push('\n');
     }
     out.push_str(&wrapped("  read   ", &readable));
+    out.push_str(&wrapped("  kept   ", &kept));
     for line in masked {
         out.push_str(&line);
+        out.push('\n');
+    }
+    for (_, decision) in trace.iter().filter(|(_, decision)| decision.effect == Effect::OpenPath) {
+        let line = format!("  open   {}  {}", decision.subject, decision.reason);
+        out.push_str(&style.paint(Tone::Warn, &line));
         out.push('\n');
     }
     out

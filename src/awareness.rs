@@ -7,7 +7,7 @@ use crate::host::Host;
 use crate::invariants::plan::{Mount, What};
 use crate::net::Internet;
 use crate::net::rules::Packet;
-use crate::trace::Trace;
+use crate::trace::{Effect, Trace};
 
 /// Where Claude Code reads instructions of the machine's administrator, which the agent cannot change.
 pub const PLACE: &str = "/etc/claude-code/CLAUDE.md";
@@ -35,10 +35,11 @@ fn own_text(host: &Host, mounts: &[Mount], network: Network, internet: Option<&I
     out.push_str("## Files\n\n");
     let _ = writeln!(out, "- The project `{}` is where you work.", host.project);
     for mount in mounts {
-        let reason = trace
-            .get(mount.decision)
-            .map(|decision| decision.reason.as_str())
-            .unwrap_or_default();
+        let decision = trace.get(mount.decision);
+        let reason = decision.map(|decision| decision.reason.as_str()).unwrap_or_default();
+        if decision.is_some_and(|decision| matches!(decision.effect, Effect::Pin | Effect::Protect)) {
+            continue;
+        }
         match &mount.what {
             What::Bind { writable: true, .. } if host.project.same_inside() != mount.at => {
                 let _ = writeln!(out, "- `{}` can be written: {reason}.", mount.at);
@@ -73,7 +74,9 @@ fn own_text(host: &Host, mounts: &[Mount], network: Network, internet: Option<&I
         openings(&mut out, internet, trace);
     }
     out.push_str("\n## Git\n\n");
-    out.push_str("- Commits work. There are no keys for signing and none for `git push` over ssh.\n\n");
+    out.push_str("- Commits work. There are no keys for signing and none for `git push` over ssh.\n");
+    out.push_str(&kept(mounts, trace));
+    out.push('\n');
     out.push_str("## When something is missing\n\n");
     out.push_str(
         "Do not work around the sandbox. Tell the user what is missing and why you need it. They can look at `claudebox --explain` and \
@@ -120,4 +123,24 @@ fn openings(out: &mut String, internet: &Internet, trace: &Trace) {
     if internet.name_servers.is_empty() {
         out.push_str("- Names do not resolve: this machine has no name server with an address of IPv4.\n");
     }
+}
+
+/// What is read-only inside the project, and what that looks like to who tries.
+fn kept(mounts: &[Mount], trace: &Trace) -> String {
+    let kept = mounts.iter().filter(|mount| {
+        let decision = trace.get(mount.decision);
+        matches!(mount.what, What::Bind { writable: false, .. })
+            && decision.is_some_and(|decision| decision.effect == Effect::Protect)
+    });
+    let names: Vec<String> = kept.map(|mount| format!("`{}`", mount.at)).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(
+        "- Configuration, hooks, remotes, upstreams and submodules of git are the user's to change, on the host: `git config`, \
+         `git remote add`, `git branch --set-upstream-to`, `git submodule update` and `git sparse-checkout` cannot write here. \
+         \"Device or resource busy\" and \"Read-only file system\" there are the sandbox; ask the user instead of trying another way.\n\
+         - Read-only here, because programs of the host obey it: {}.\n",
+        names.join(", ")
+    )
 }

@@ -116,8 +116,27 @@ pub struct Draft {
     pub secrets: Vec<(Secret, DecisionId)>,
     /// Mounts, in the order of the requests. The plan orders them anew.
     pub mounts: Vec<Mount>,
+    /// What stays read-only although a mount would let it be written, with the ways to it.
+    pub protected: Vec<(HostPath, DecisionId)>,
+    /// What may be written although programs of the host obey it.
+    pub opened: Vec<(HostPath, DecisionId)>,
     /// The network that was chosen last, if any was.
     pub network: Option<(Network, DecisionId)>,
     /// What is opened in it.
     pub openings: Vec<(Opening, DecisionId)>,
+    /// Decisions that a later one took back: the earlier, the later.
+    pub taken_back: Vec<(DecisionId, DecisionId)>,
+}
+
+impl Draft {
+    /// Takes back the mounts that `which` names, by a later decision.
+    pub fn take_back(&mut self, later: DecisionId, which: impl Fn(&Mount) -> bool) {
+        let (taken, kept) = std::mem::take(&mut self.mounts)
+            .into_iter()
+            .partition(|mount| which(mount));
+        self.mounts = kept;
+        let taken: Vec<Mount> = taken;
+        self.taken_back
+            .extend(taken.iter().map(|mount| (mount.decision, later)));
+    }
 }

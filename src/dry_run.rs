@@ -6,8 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::bwrap::{Invocation, Word};
 use crate::host::Host;
+use crate::host::git::Reservation;
 use crate::host::program::SLIRP4NETNS;
-use crate::invariants::plan::{Plan, Preparation};
+use crate::invariants::plan::{Plan, Preparation, Reserved};
 use crate::net::{INTERFACE, Internet, SLIRP_OPTIONS};
 
 /// The whole script: what a launch makes on the host first, then the command.
@@ -17,6 +18,9 @@ pub fn script(host: &Host, plan: &Plan, invocation: &Invocation) -> Vec<u8> {
     for preparation in plan.preparations() {
         line(&mut out, preparation);
     }
+    for reserved in plan.reserved() {
+        reserve(&mut out, reserved);
+    }
     let command = shell_command(host.bwrap_name(), invocation);
     match plan.internet() {
         Some(internet) => {
@@ -25,6 +29,9 @@ pub fn script(host: &Host, plan: &Plan, invocation: &Invocation) -> Vec<u8> {
             attached(&mut out, slirp, internet, &command);
         }
         None => out.extend_from_slice(&command),
+    }
+    if !plan.reserved().is_empty() {
+        release(&mut out, plan.reserved());
     }
     out
 }
@@ -70,6 +77,38 @@ fn attached(out: &mut Vec<u8>, slirp: &OsStr, internet: &Internet, command: &[u8
     out.extend_from_slice(rest.as_bytes());
     out.extend_from_slice(command);
     out.extend_from_slice(b"END-OF-NETWORK\n)\n");
+}
+
+/// What the companion of a launch makes for the time of the session.
+fn reserve(out: &mut Vec<u8>, reserved: &Reserved) {
+    out.extend_from_slice(b"[ -e ");
+    quote(out, reserved.path.as_os_str());
+    out.extend_from_slice(b" ] || ");
+    match reserved.content {
+        Reservation::EmptyDirectory => {
+            out.extend_from_slice(b"mkdir ");
+            quote(out, reserved.path.as_os_str());
+        }
+        Reservation::EmptyFile | Reservation::Content(_) => {
+            out.extend_from_slice(b"printf '%b' ");
+            quote_escaped(out, reserved.content.bytes());
+            out.extend_from_slice(b" > ");
+            quote(out, reserved.path.as_os_str());
+        }
+    }
+    out.push(b'\n');
+}
+
+/// What the companion removes at the end. The exit code stays the sandbox's.
+fn release(out: &mut Vec<u8>, reserved: &[Reserved]) {
+    out.extend_from_slice(b"code=$?\n");
+    for reserved in reserved.iter().rev() {
+        let directory = reserved.content == Reservation::EmptyDirectory;
+        out.extend_from_slice(if directory { b"rmdir ".as_slice() } else { b"rm -f " });
+        quote(out, reserved.path.as_os_str());
+        out.push(b'\n');
+    }
+    out.extend_from_slice(b"(exit \"$code\")\n");
 }
 
 /// What the launcher makes by itself, said in shell.

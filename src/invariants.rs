@@ -7,7 +7,9 @@ mod mounts;
 mod network;
 pub mod plan;
 mod project;
+mod remotes;
 pub mod structure;
+mod surface;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -47,6 +49,7 @@ pub const CODES: &[(&str, &str)] = &[
         "secret-exposed",
         "no mount shows a secret of the floor or of the policy",
     ),
+    ("secret-in-project", "`.env` and its kin inside the project are masked"),
     ("project-root", "the project is no system directory, no home, no secret"),
     ("no-sockets", "no mount shows a daemon's socket"),
     (
@@ -61,6 +64,22 @@ pub const CODES: &[(&str, &str)] = &[
     (
         "unique-destination",
         "no two mounts on one place, and none that uncovers a mask",
+    ),
+    (
+        "git-pointers",
+        "a repository that contradicts itself, or claims another one's git directory, is not mounted",
+    ),
+    (
+        "git-exec-surface",
+        "what the host's git would run or obey cannot be written, replaced or put where nothing was",
+    ),
+    (
+        "agent-config",
+        "what other programs of the host run or obey unasked is read-only where it exists, and reported where it does not",
+    ),
+    (
+        "mounts-verified",
+        "nothing runs in a sandbox before its mounts were compared with what was checked",
     ),
     (
         "namespaces",
@@ -103,21 +122,30 @@ pub struct Verdict {
     pub fates: IndexMap<DecisionId, Fate>,
     /// The plan, or everything that is wrong.
     pub outcome: Result<Plan, Refusal>,
+    /// What was put together before it was refused, so that explain can tell about the rest. It is no plan: nothing starts it.
+    pub rejected: Option<Parts>,
 }
 
 impl Verdict {
     /// The verdict on a policy that did not come to an end.
     #[must_use]
-    pub fn failed(diagnostic: Diagnostic, sources: &Sources) -> Self {
+    pub fn failed(diagnostics: Vec<Diagnostic>, sources: &Sources) -> Self {
         let refusal = Refusal {
-            diagnostics: vec![diagnostic],
+            diagnostics,
             sources: sources.clone(),
             exit: crate::EXIT_REFUSED,
         };
         Self {
             fates: IndexMap::new(),
             outcome: Err(refusal),
+            rejected: None,
         }
+    }
+
+    /// The parts of the plan, or of what was refused; `None` where the policy did not come to an end.
+    #[must_use]
+    pub fn parts(&self) -> Option<&Parts> {
+        self.outcome.as_ref().ok().map(Plan::parts).or(self.rejected.as_ref())
     }
 }
 
@@ -132,27 +160,45 @@ pub fn check(draft: Draft, trace: &mut Trace, host: &Host, request: &Request, so
         mounts: Vec::new(),
         prepared: Vec::new(),
         masks: Vec::new(),
+        protected: IndexMap::new(),
+        reserved: Vec::new(),
+        opened: Vec::new(),
         fates: IndexMap::new(),
         violations: Vec::new(),
+        unfit: false,
         exit: crate::EXIT_REFUSED,
     };
+    for (earlier, later) in std::mem::take(&mut checker.draft.taken_back) {
+        checker.fates.insert(earlier, Fate::Overridden(later));
+    }
     let parts = checker.run(request);
     let Checker {
-        fates,
+        mut fates,
         violations,
         exit,
         ..
     } = checker;
-    let outcome = if violations.is_empty() {
-        Ok(Plan::new(parts))
+    // The network that was decided last is the one there is: what the policy said before the command line is marked.
+    for (id, decision) in trace.iter() {
+        if decision.effect == Effect::Network && id != parts.network_decision {
+            fates.entry(id).or_insert(Fate::Overridden(parts.network_decision));
+        }
+    }
+    let (outcome, rejected) = if violations.is_empty() {
+        (Ok(Plan::new(parts)), None)
     } else {
-        Err(Refusal {
+        let refusal = Refusal {
             diagnostics: violations,
             sources: sources.clone(),
             exit,
-        })
+        };
+        (Err(refusal), Some(parts))
     };
-    Verdict { fates, outcome }
+    Verdict {
+        fates,
+        outcome,
+        rejected,
+    }
 }
 
 /// The state of one check.
@@ -165,8 +211,16 @@ struct Checker<'run> {
     /// What the launcher makes on the host before the start: it is there when bubblewrap looks.
     prepared: Vec<HostPath>,
     masks: Vec<(SandboxPath, DecisionId)>,
+    /// The mounts that protect what programs of the host obey, by their places.
+    protected: IndexMap<SandboxPath, surface::Guard>,
+    /// What is made for the time of the session.
+    reserved: Vec<plan::Reserved>,
+    /// The policy's openings that opened something.
+    opened: Vec<DecisionId>,
     fates: IndexMap<DecisionId, Fate>,
     violations: Vec<Diagnostic>,
+    /// The project itself was refused: what follows from that is not told again.
+    unfit: bool,
     exit: u8,
 }
 
@@ -183,13 +237,16 @@ impl Checker<'_> {
         self.idle_name_rules();
         let variables = self.variables();
         let (command, command_decision) = self.command(request, &variables);
+        self.protect_surface();
         self.order_mounts();
         self.masks_below_mounts();
         self.project_masks();
+        self.remote_secrets();
         self.mount_points();
         self.grant_masks();
         self.working_directory();
         self.tell_claude(&network);
+        let reserved = self.reserved_and_mounted();
         Parts {
             variables,
             mounts: std::mem::take(&mut self.mounts),
@@ -204,6 +261,7 @@ impl Checker<'_> {
             command_decision,
             isolation,
             preparations: state.preparations,
+            reserved,
         }
     }
 

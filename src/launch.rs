@@ -14,7 +14,9 @@ use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::bwrap::{Invocation, Word};
 use crate::check::Trial;
+use crate::companion::{Companion, Task};
 use crate::diagnostic::Diagnostic;
+use crate::host::namespaces::Namespaces;
 use crate::host::tree::plain;
 use crate::path::{HostPath, printable};
 use crate::sys::{self, Interrupts};
@@ -29,16 +31,20 @@ use network::Needs;
     clippy::disallowed_methods,
     reason = "the one place that starts a process on the host"
 )]
-pub fn exec(bwrap: &HostPath, network: Option<&Needs>, invocation: &Invocation) -> Diagnostic {
+pub fn exec(bwrap: &HostPath, network: Option<&Needs>, invocation: &Invocation, task: Task) -> Diagnostic {
     if let Err(error) = shut() {
         return failed("shut what must not be inherited", &error);
     }
+    let companion = match Companion::start(task) {
+        Ok(companion) => companion,
+        Err(error) => return error,
+    };
     // INVARIANT(network): whatever fails on the way to an isolated network, bubblewrap is not started.
     let lifeline = match network.map(network::attach).transpose() {
         Ok(lifeline) => lifeline,
         Err(error) => return error,
     };
-    let (_files, arguments) = match prepare(invocation, lifeline.as_ref()) {
+    let (_files, arguments) = match prepare(invocation, &companion, lifeline.as_ref()) {
         Ok(prepared) => prepared,
         Err(error) => return failed("prepare the start", &error),
     };
@@ -52,6 +58,26 @@ pub fn exec(bwrap: &HostPath, network: Option<&Needs>, invocation: &Invocation) 
         .exec();
     sys::interrupts(Interrupts::Usual);
     failed(&format!("start `{bwrap}`"), &error)
+}
+
+/// Whether a sandbox can start at all. INVARIANT(namespaces): bubblewrap would say it too, but with an exit code that could
+/// be the command's.
+///
+/// # Errors
+/// User namespaces are forbidden, or allowed to some programs only ([`Namespaces::Chosen`]) and not to bubblewrap.
+pub fn possible(bwrap: &HostPath, namespaces: Namespaces) -> Result<(), Diagnostic> {
+    if namespaces == Namespaces::Free {
+        return Ok(());
+    }
+    let forbidden = match sys::try_user_namespace() {
+        Err(error) => format!("this system does not let you make a user namespace: {}", plain(&error)),
+        Ok(()) if namespaces == Namespaces::Chosen => match trial(bwrap).sandbox {
+            Err(said) => format!("this system does not let bubblewrap make a sandbox: {said}"),
+            Ok(()) => return Ok(()),
+        },
+        Ok(()) => return Ok(()),
+    };
+    Err(Diagnostic::new("namespaces", forbidden).hint("`claudebox --check` names what forbids it, and the fix"))
 }
 
 /// Tries bubblewrap: its version, and a sandbox with every namespace in which `true` runs.
@@ -113,8 +139,12 @@ fn shut() -> io::Result<()> {
     sys::fresh_session_keyring()
 }
 
-/// Opens what bubblewrap reads: one file for its options, and those that they name.
-fn prepare(invocation: &Invocation, lifeline: Option<&OwnedFd>) -> io::Result<(Vec<OwnedFd>, Vec<OsString>)> {
+/// Opens what bubblewrap reads: one file for its options, and those that they name; and hands the companion's ends on.
+fn prepare(
+    invocation: &Invocation,
+    companion: &Companion,
+    lifeline: Option<&OwnedFd>,
+) -> io::Result<(Vec<OwnedFd>, Vec<OsString>)> {
     let mut files = Vec::with_capacity(invocation.files.len() + 1);
     for content in &invocation.files {
         files.push(memory_file(content)?);
@@ -139,8 +169,14 @@ fn prepare(invocation: &Invocation, lifeline: Option<&OwnedFd>) -> io::Result<(V
         options.push(0);
     }
     let options = memory_file(&options)?;
-    let mut arguments: Vec<OsString> = vec!["--args".into(), options.as_raw_fd().to_string().into(), "--".into()];
-    arguments.extend(invocation.command.iter().cloned());
+    let (info, gate) = companion.hand_over()?;
+    let mut arguments: Vec<OsString> = vec!["--args".into(), options.as_raw_fd().to_string().into()];
+    arguments.extend(info.into_iter().map(OsString::from));
+    arguments.push("--".into());
+    // Our own first program, which waits at the gate and then becomes the command.
+    arguments.extend(invocation.command.first().cloned());
+    arguments.push(gate.into());
+    arguments.extend(invocation.command.iter().skip(1).cloned());
     files.push(options);
     Ok((files, arguments))
 }

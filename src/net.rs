@@ -6,6 +6,7 @@
 //! the kernel holds rules in front of it, which nothing inside may change (see [`rules`]).
 
 pub mod address;
+pub mod helper;
 pub mod nftables;
 pub mod ranges;
 pub mod reach;

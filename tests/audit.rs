@@ -46,10 +46,6 @@ as_both! {
         assert_eq!(run.exit, 0, "{run:?}");
         let (names, mounts) = run.stdout.split_once("\n\n").expect("two parts");
 
-        let first = |line: &&str| line.split_whitespace().next().unwrap_or_default().to_owned();
-        let told = part(&run.stderr, "variables enter the sandbox:", "mounted").iter().map(first).collect::<BTreeSet<_>>();
-        assert_eq!(told, names.lines().map(str::to_owned).collect::<BTreeSet<_>>(), "variables");
-
         // What is the sandbox's own lies in memory; everything else is the host's.
         let own = ["tmpfs", "proc", "devpts", "devtmpfs", "mqueue"];
         let from_host = |line: &str| {
@@ -63,6 +59,10 @@ as_both! {
             .map(str::to_owned)
             .collect::<BTreeSet<_>>();
         assert_eq!(told, mounts.lines().filter_map(from_host).collect::<BTreeSet<_>>(), "mounts");
+
+        let first = |line: &&str| line.split_whitespace().next().unwrap_or_default().to_owned();
+        let told = part(&run.stderr, "variables enter the sandbox:", "mounted").iter().map(first).collect::<BTreeSet<_>>();
+        assert_eq!(told, names.lines().map(str::to_owned).collect::<BTreeSet<_>>(), "variables");
     }
 
     /// With `--quiet` nothing is told.
@@ -73,10 +73,11 @@ as_both! {
 
 // text: from the program
 const VARIABLES: &str = "\
-18 variables enter the sandbox:
+19 variables enter the sandbox:
   HOME                        /tmp/claudebox-HOME…  fixed   the home directory keeps its path
   USER                        [NAME]  fixed   the user's name
   LOGNAME                     [NAME]  fixed   the user's name
+  PWD                         /tmp/claudebox-HOME…  fixed   the working directory
   XDG_RUNTIME_DIR             [RUNTIME]  fixed   an empty directory of the sandbox's own
   CLAUDE_CONFIG_DIR           /tmp/claudebox-HOME…  fixed   this project's own state
   CLAUDE_SECURESTORAGE_CONFIG_DIR  /tmp/claudebox-HOME…  fixed   the login that all projects share

@@ -18,11 +18,20 @@
 )]
 
 mod audit;
+mod book;
 mod canary;
 mod claude_code;
+
+mod closed_directories;
+mod explain;
+mod explain_kernel;
+mod git_surface;
+mod hostile_policy;
 mod launch;
+mod layout;
 mod network;
 mod policies;
 mod requirements;
+mod rhai_facts;
 mod support;
 mod terminal;

@@ -138,7 +138,7 @@ as_both! {
             (code, terminal.screen().lines().any(|line| line.ends_with("caught")))
         };
         let control = Test::new().who(user);
-        let naive = format!("bwrap --dev-bind / / --die-with-parent sh -c \"{script}\"");
+        let naive = format!("bwrap --dev-bind / / --unshare-pid --die-with-parent sh -c \"{script}\"");
         assert_eq!(press(&control, &control.environment_line(&naive)).0, 130, "the naive sandbox lets the payload answer");
 
         let test = boxed(Test::new().who(user), ["sh", "-c", script]);
@@ -159,7 +159,7 @@ as_both! {
 
     /// The honest use beside the closed doors: the terminal's size, and stopping and going on.
     fn resize_and_stop_work(user: User) {
-        let script = "trap 'stty size' WINCH; echo ready; while [ ! -e done ]; do sleep 0.1; done";
+        let script = "trap 'stty size' WINCH; echo ready; while [ ! -e done ]; do [ -e wake ] && rm -f wake && echo awake; sleep 0.1; done";
         let test = boxed(Test::new().who(user), ["sh", "-c", script]);
         let terminal = Terminal::open(&test);
         terminal.line_with_code(&test.script("start", &test.shell_line()));
@@ -170,7 +170,10 @@ as_both! {
         assert_eq!(terminal.exit_code(), 148);
         terminal.line("clear");
         terminal.wait("an empty screen", |screen| !screen.contains("Stopped"));
+        // What goes on has the terminal again: only then is a new size its own to hear of.
+        std::fs::write(test.at("wake"), "").expect("the test's own file");
         terminal.line_with_code("fg");
+        terminal.wait("the payload", |screen| screen.lines().any(|line| line == "awake"));
         terminal.resize(100, 30);
         terminal.wait("the new size", |screen| screen.lines().any(|line| line == "30 100"));
         std::fs::write(test.at("done"), "").expect("the test's own file");

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use indexmap::IndexMap;
 
 use crate::draft::Network;
+use crate::host::git::Reservation;
 use crate::net::Internet;
 use crate::path::{EnvName, HostPath, SandboxPath};
 use crate::trace::DecisionId;
@@ -104,6 +105,18 @@ impl Preparation {
     }
 }
 
+/// A name that is absent and must stay so: the companion makes it for the time of the session, and removes it after the
+/// last one. Mounted read-only like what exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reserved {
+    /// The path on the host.
+    pub path: HostPath,
+    /// What is made there.
+    pub content: Reservation,
+    /// Where the companion notes that it was made.
+    pub record: HostPath,
+}
+
 /// Everything the sandbox will be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -139,12 +152,20 @@ pub struct Parts {
     pub isolation: Vec<DecisionId>,
     /// What is made on the host before the start.
     pub preparations: Vec<Preparation>,
+    /// What is made on the host for the time of the session: parents before children.
+    pub reserved: Vec<Reserved>,
 }
 
 impl Plan {
     /// INVARIANT(checked): reachable from [`super::check`] alone.
     pub(super) fn new(parts: Parts) -> Self {
         Self { parts }
+    }
+
+    /// All parts, to be looked at.
+    #[must_use]
+    pub fn parts(&self) -> &Parts {
+        &self.parts
     }
 
     /// The environment inside, in the order in which it is shown.
@@ -217,5 +238,11 @@ impl Plan {
     #[must_use]
     pub fn preparations(&self) -> &[Preparation] {
         &self.parts.preparations
+    }
+
+    /// What is made on the host for the time of the session.
+    #[must_use]
+    pub fn reserved(&self) -> &[Reserved] {
+        &self.parts.reserved
     }
 }

@@ -26,11 +26,11 @@ use rustix::net::{
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use crate::companion::{NAME, Role};
 use crate::diagnostic::Diagnostic;
 use crate::host::Host;
 use crate::host::tree::plain;
 use crate::invariants::plan::Plan;
+use crate::net::helper::{NAME, Role};
 use crate::net::{Internet, Port, nftables, route};
 use crate::path::{HostPath, printable};
 use crate::sys::namespace;

@@ -176,6 +176,12 @@ verbs! {
         => |r, a, site| { let at = a.sandbox_path(r, 0)?; let content = a.text(1)?; mount(r, a, site, Effect::Text, Request::Text(content.as_bytes().to_vec()), at) };
     "mount" "mask" (PATH, WHY) in Mounts: "hides what a mount would show behind an empty file or directory"
         => |r, a, site| { let at = a.sandbox_path(r, 0)?; mount(r, a, site, Effect::Mask, Request::Mask, at) };
+    "mount" "empty_home" (WHY) in Mounts: "takes back every earlier mount that shows something of the home but the project"
+        => empty_home;
+    "mount" "protect" (PATH, WHY) in Mounts: "keeps what programs of the host obey read-only inside a mount with write access, if it exists"
+        => |r, a, site| { let path = a.host_path(r, 0)?; let id = r.decide(Effect::Protect, path.to_string(), &a.reason(), site)?; r.draft.protected.push((path, id)); Ok(Dynamic::UNIT) };
+    "mount" "open" (PATH, WHY) in Mounts: "lets exactly this path be written although programs of the host obey it; the audit marks it"
+        => |r, a, site| { let path = a.host_path(r, 0)?; let id = r.decide(Effect::OpenPath, path.to_string(), &a.reason(), site)?; r.draft.opened.push((path, id)); Ok(Dynamic::UNIT) };
     "net" "none" (WHY) in Network: "no network but a loopback of the sandbox's own"
         => |r, a, site| network(r, a, site, Network::None);
     "net" "internet" (WHY) in Network: "a network of its own: the internet, neither the local network nor the host"
@@ -331,7 +337,8 @@ impl Arguments<'_> {
 }
 
 /// The word for a value's type, in a user's terms.
-fn kind_of(value: &Dynamic) -> &'static str {
+#[must_use]
+pub fn kind_of(value: &Dynamic) -> &'static str {
     match value {
         value if value.is_int() => "a number",
         value if OsText::of(value).is_some() => "text",
@@ -340,6 +347,8 @@ fn kind_of(value: &Dynamic) -> &'static str {
         value if value.is_map() => "a map",
         value if value.is_unit() => "nothing",
         value if value.is_fnptr() => "a function",
+        value if value.is_string() || value.is::<OsText>() => "text",
+        value if value.is::<Ruling>() => "a verdict",
         _ => "another kind of value",
     }
 }
@@ -357,6 +366,7 @@ fn set(recorder: &mut Recorder, arguments: &Arguments, site: Site) -> Result<Dyn
     let name = EnvName::new(name.clone())
         .map_err(|why| arguments.wrong(format!("the variable's name `{}` {why}", printable(&name))))?;
     let value = arguments.text(1)?;
+    recorder.keep(value.len(), &site)?;
     let decision = recorder.decide(Effect::Set, name.to_string(), &arguments.reason(), site)?;
     recorder.draft.settings.push(Setting { name, value, decision });
     Ok(Dynamic::UNIT)
@@ -370,6 +380,7 @@ fn secret(
     subject: String,
     secret: Secret,
 ) -> Result<Dynamic, Diagnostic> {
+    let subject = printable(std::ffi::OsStr::new(&subject));
     let decision = recorder.decide(effect, subject, &arguments.reason(), site)?;
     recorder.draft.secrets.push((secret, decision));
     Ok(Dynamic::UNIT)
@@ -383,12 +394,30 @@ fn mount(
     request: Request,
     at: SandboxPath,
 ) -> Result<Dynamic, Diagnostic> {
+    if let Request::Text(content) = &request {
+        recorder.keep(content.len(), &site)?;
+    }
     let decision = recorder.decide(effect, at.to_string(), &arguments.reason(), site)?;
     recorder.draft.mounts.push(Mount {
         request,
         at,
         decision,
         required: false,
+    });
+    Ok(Dynamic::UNIT)
+}
+
+/// Never widens: what is kept, the project and its git directories, keeps the access that it was asked with.
+fn empty_home(recorder: &mut Recorder, arguments: &Arguments, site: Site) -> Result<Dynamic, Diagnostic> {
+    let home = recorder.home.clone();
+    let decision = recorder.decide(Effect::Mask, home.to_string(), &arguments.reason(), site)?;
+    let Recorder { draft, kept, .. } = recorder;
+    let inside = home.same_inside();
+    draft.take_back(decision, |mount| match &mount.request {
+        Request::ReadOnly(source) | Request::ReadWrite(source) => {
+            (source.within(&home) || mount.at.within(&inside)) && !kept.iter().any(|kept| source.within(kept))
+        }
+        Request::Tmpfs | Request::Link(_) | Request::Text(_) | Request::Mask => false,
     });
     Ok(Dynamic::UNIT)
 }

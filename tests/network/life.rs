@@ -90,7 +90,7 @@ impl Traces {
 
 /// Whether a command line is that of a companion, or of slirp4netns, that names this launcher.
 fn is_companion(line: &str, launcher: &str) -> bool {
-    (line.contains("slirp4netns") || line.contains("claudebox-companion")) && line.contains(launcher)
+    (line.contains("slirp4netns") || line.contains("claudebox-network")) && line.contains(launcher)
 }
 
 fn processes() -> impl Iterator<Item = u32> {

@@ -87,12 +87,9 @@ as_both! {
     fn no_namespaces(user: User) {
         lab().on_machine(|| {
             let test = with_probe(user).before(&["[PROJECT]/probe", "without-namespaces"]);
-            let text = format!(
-                "error[network]: cannot make a user namespace and a network namespace: operation not permitted\n\
-                 hint: this system may forbid it: look at the settings `user.max_user_namespaces`, `user.max_net_namespaces`, \
-                 `kernel.unprivileged_userns_clone` and `kernel.apparmor_restrict_unprivileged_userns`; {WAY_OUT}"
-            );
-            refused_alone(&test, &text);
+            let text = "error[namespaces]: this system does not let you make a user namespace: operation not permitted\n\
+                        hint: `claudebox --check` names what forbids it, and the fix\n";
+            refused_alone(&test, text);
         });
     }
 
