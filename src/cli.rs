@@ -47,6 +47,10 @@ pub struct Cli {
     #[arg(long, value_name = "FILE", requires = "explain", conflicts_with = "json")]
     pub html: Option<PathBuf>,
 
+    /// Remove the state of projects that are gone, after showing which and asking; with `--dry-run` only show
+    #[arg(long, conflicts_with_all = ["check", "shell", "exec"])]
+    pub gc: bool,
+
     /// Print for programs instead of people
     #[arg(long)]
     pub json: bool,

@@ -114,9 +114,21 @@ fn release(out: &mut Vec<u8>, reserved: &[Reserved]) {
 /// What the launcher makes by itself, said in shell.
 fn line(out: &mut Vec<u8>, preparation: &Preparation) {
     match preparation {
+        // Nothing is made; the directory is only looked at once more.
+        Preparation::Existing(_) => return,
         Preparation::Directory(path) => {
             out.extend_from_slice(b"mkdir -m 0700 ");
             quote(out, path.as_os_str());
+        }
+        Preparation::Lock(path) => {
+            out.extend_from_slice(b"(umask 077; : >> ");
+            quote(out, path.as_os_str());
+            out.push(b')');
+        }
+        Preparation::Replace { path, says, .. } => {
+            out.extend_from_slice(b"# a launch also replaces ");
+            quote(out, path.as_os_str());
+            out.extend_from_slice(format!(": {says}").as_bytes());
         }
         Preparation::File { secret: true, path, .. } => {
             out.extend_from_slice(b"# a launch also writes ");
@@ -130,8 +142,10 @@ fn line(out: &mut Vec<u8>, preparation: &Preparation) {
             quote(out, path.as_os_str());
             out.push(b')');
         }
-        Preparation::Move { from, to } => {
-            out.extend_from_slice(b"mv -n ");
+        Preparation::Move { from, to, replace } => {
+            out.extend_from_slice(b"chmod 0600 ");
+            quote(out, from.as_os_str());
+            out.extend_from_slice(if *replace { b" && mv " } else { b" && mv -n " });
             quote(out, from.as_os_str());
             out.push(b' ');
             quote(out, to.as_os_str());

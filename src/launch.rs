@@ -19,6 +19,7 @@ use crate::diagnostic::Diagnostic;
 use crate::host::namespaces::Namespaces;
 use crate::host::tree::plain;
 use crate::path::{HostPath, printable};
+use crate::prepare::Held;
 use crate::sys::{self, Interrupts};
 
 use network::Needs;
@@ -31,7 +32,7 @@ use network::Needs;
     clippy::disallowed_methods,
     reason = "the one place that starts a process on the host"
 )]
-pub fn exec(bwrap: &HostPath, network: Option<&Needs>, invocation: &Invocation, task: Task) -> Diagnostic {
+pub fn exec(bwrap: &HostPath, network: Option<&Needs>, invocation: &Invocation, task: Task, held: &Held) -> Diagnostic {
     if let Err(error) = shut() {
         return failed("shut what must not be inherited", &error);
     }
@@ -44,7 +45,11 @@ pub fn exec(bwrap: &HostPath, network: Option<&Needs>, invocation: &Invocation, 
         Ok(lifeline) => lifeline,
         Err(error) => return error,
     };
-    let (_files, arguments) = match prepare(invocation, &companion, lifeline.as_ref()) {
+    let prepared = prepare(invocation, &companion, lifeline.as_ref()).and_then(|prepared| {
+        held.keep_over_exec()?;
+        Ok(prepared)
+    });
+    let (_files, arguments) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => return failed("prepare the start", &error),
     };

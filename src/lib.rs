@@ -34,6 +34,7 @@ pub mod view;
 pub mod bwrap;
 pub mod companion;
 pub mod dry_run;
+pub mod gc;
 pub mod init;
 pub mod launch;
 pub mod memory;
@@ -81,6 +82,9 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
         output::result_bytes(&document);
         return Ok(0);
     }
+    if cli.gc {
+        return Ok(gc::run(cli)?);
+    }
     let request = cli.request();
     let host = Rc::new(Host::gather()?);
     let policies = host.policies(&request)?;
@@ -114,12 +118,13 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
         prompt::confirm(&host)?;
     }
     launch::possible(bwrap, host.namespaces).map_err(Refusal::one)?;
-    prepare::all(plan, host.uid, &host.places.state).map_err(Refusal::one)?;
+    let held = prepare::all(plan, host.uid, &host.places.state).map_err(Refusal::one)?;
     Err(Refusal::one(launch::exec(
         bwrap,
         network.as_ref(),
         &invocation,
         companion::Task::of(plan, &host),
+        &held,
     ))
     .into())
 }

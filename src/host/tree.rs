@@ -55,6 +55,8 @@ pub struct Node {
     pub length: u64,
     /// Device and inode number: the file's identity.
     pub identity: (u64, u64),
+    /// When the content was changed, in seconds since 1970.
+    pub modified: i64,
 }
 
 /// Where a path leads once every symlink was followed.
@@ -255,6 +257,7 @@ fn described_node(kind: Kind, uid: u32) -> Node {
         links: 1,
         length: 0,
         identity: (1, 1),
+        modified: 0,
     }
 }
 
@@ -280,6 +283,7 @@ fn node_of(path: &Path, metadata: &std::fs::Metadata) -> Result<Node, Unreadable
         links: metadata.nlink(),
         length: metadata.len(),
         identity: (metadata.dev(), metadata.ino()),
+        modified: metadata.mtime(),
     })
 }
 
@@ -291,6 +295,19 @@ fn unreadable(path: &Path, error: &io::Error) -> Unreadable {
     Unreadable {
         path: path.to_path_buf(),
         why: plain(error),
+    }
+}
+
+/// What kind of file the mode of a stat(2) speaks of; where a link points is not in it.
+#[must_use]
+pub fn kind_of(mode: u32) -> Kind {
+    use rustix::fs::FileType;
+    match FileType::from_raw_mode(mode) {
+        FileType::Directory => Kind::Directory,
+        FileType::RegularFile => Kind::File,
+        FileType::Symlink => Kind::Link(PathBuf::new()),
+        FileType::Socket => Kind::Socket,
+        _ => Kind::Special,
     }
 }
 

@@ -90,7 +90,9 @@ pub(super) enum Word {
 pub(super) enum Preparation {
     Directory { path: Text },
     File { path: Text, content: Option<Text> },
-    Move { from: Text, to: Text },
+    Lock { path: Text },
+    Replace { path: Text, says: &'static str },
+    Move { from: Text, to: Text, replace: bool },
 }
 
 #[derive(Serialize)]
