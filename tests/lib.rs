@@ -34,5 +34,6 @@ mod network;
 mod policies;
 mod requirements;
 mod rhai_facts;
+mod state;
 mod support;
 mod terminal;
