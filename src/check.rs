@@ -76,6 +76,7 @@ pub fn items(host: &Host, decided: &Decided, trial: Option<&Trial>) -> Vec<Item>
     policy(decided, &mut items);
     terminal(host, &mut items);
     network(host, &mut items);
+    kernel(host, &mut items);
     items
 }
 
@@ -385,11 +386,11 @@ fn policy(decided: &Decided, items: &mut Vec<Item>) {
             ));
         }
         Err(refusal) => {
-            // A missing Claude Code has its own line.
+            // A missing Claude Code and a bad state have lines of their own.
             for diagnostic in refusal
                 .diagnostics
                 .iter()
-                .filter(|diagnostic| diagnostic.code != "claude-not-found")
+                .filter(|diagnostic| !["claude-not-found", "state"].contains(&diagnostic.code))
             {
                 let place = diagnostic
                     .places
@@ -438,6 +439,43 @@ fn network(host: &Host, items: &mut Vec<Item>) {
             fix,
         ));
     }
+}
+
+/// The first Linux with `CLOSE_RANGE_CLOEXEC`, by which the caller's descriptors are shut.
+const KERNEL_MIN: (u32, u32) = (5, 11);
+
+/// What the kernel must know, and the file that is there where it does.
+const FEATURES: [(&str, &str); 2] = [
+    ("seccomp filters", "/proc/sys/kernel/seccomp/actions_avail"),
+    ("namespaces of control groups", "/proc/self/ns/cgroup"),
+];
+
+fn kernel(host: &Host, items: &mut Vec<Item>) {
+    let subject = "kernel";
+    let release = value_of(host, "/proc/sys/kernel/osrelease").unwrap_or_else(|| "unknown".into());
+    let mut numbers = release
+        .split('.')
+        .map(|number| number.parse::<u32>().unwrap_or_default());
+    let version = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+    let mut missing: Vec<&str> = FEATURES
+        .iter()
+        .filter(|(_, file)| !matches!(host.tree.node(Path::new(file)), Ok(Some(_))))
+        .map(|(what, _)| *what)
+        .collect();
+    if version < KERNEL_MIN {
+        missing.push("close_range");
+    }
+    items.push(if missing.is_empty() {
+        item(Mark::Good, subject, format!("Linux {release}"))
+    } else {
+        let finding = format!("Linux {release} lacks {}", missing.join(", "));
+        with_fix(
+            Mark::Bad,
+            subject,
+            finding,
+            "Linux 5.11 or newer, with seccomp and namespaces, is needed",
+        )
+    });
 }
 
 fn node(host: &Host, path: &HostPath) -> Option<Node> {
