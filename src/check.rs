@@ -376,39 +376,35 @@ fn login(host: &Host, items: &mut Vec<Item>) {
 
 fn policy(decided: &Decided, items: &mut Vec<Item>) {
     let subject = "policy";
-    match &decided.verdict.outcome {
-        Ok(_) => {
-            let layers: Vec<&str> = decided.sources.keys().map(AsRef::as_ref).collect();
-            items.push(item(
-                Mark::Good,
-                subject,
-                format!("loads, and a launch is granted: {}", layers.join(", ")),
-            ));
-        }
-        Err(refusal) => {
-            // A missing Claude Code and a bad state have lines of their own.
-            for diagnostic in refusal
-                .diagnostics
-                .iter()
-                .filter(|diagnostic| !["claude-not-found", "state"].contains(&diagnostic.code))
-            {
-                let place = diagnostic
-                    .places
-                    .first()
-                    .map(|(site, _)| format!(" ({site})"))
-                    .unwrap_or_default();
-                let fix = diagnostic
-                    .hint
-                    .clone()
-                    .unwrap_or_else(|| "see claudebox --explain".into());
-                items.push(with_fix(
-                    Mark::Bad,
-                    subject,
-                    format!("[{}] {}{place}", diagnostic.code, diagnostic.message),
-                    fix,
-                ));
-            }
-        }
+    // A missing Claude Code and a bad state have lines of their own.
+    let wrong: Vec<&Diagnostic> = match &decided.verdict.outcome {
+        Ok(_) => Vec::new(),
+        Err(refusal) => refusal
+            .diagnostics
+            .iter()
+            .filter(|diagnostic| !["claude-not-found", "state"].contains(&diagnostic.code))
+            .collect(),
+    };
+    if wrong.is_empty() {
+        let layers: Vec<&str> = decided.sources.keys().map(AsRef::as_ref).collect();
+        items.push(item(
+            Mark::Good,
+            subject,
+            format!("loads, and is granted: {}", layers.join(", ")),
+        ));
+    }
+    for diagnostic in wrong {
+        let place = diagnostic
+            .places
+            .first()
+            .map(|(site, _)| format!(" ({site})"))
+            .unwrap_or_default();
+        let fix = diagnostic
+            .hint
+            .clone()
+            .unwrap_or_else(|| "see claudebox --explain".into());
+        let finding = format!("[{}] {}{place}", diagnostic.code, diagnostic.message);
+        items.push(with_fix(Mark::Bad, subject, finding, fix));
     }
 }
 

@@ -69,7 +69,7 @@ const GOOD: &str = "ok    bubblewrap   /usr/bin/bwrap, version 0.13.1, owned by 
      ok    state        ~/.claudebox is made at the first start\n\
      ok    Claude Code  /opt/claude, version 2.1.197, one program\n\
      ok    login        by `ANTHROPIC_API_KEY`\n\
-     ok    policy       loads, and a launch is granted: p.rhai\n\
+     ok    policy       loads, and is granted: p.rhai\n\
      ok    terminal     the kernel allows input injection; claudebox's filter shuts it\n\
      ok    network      slirp4netns and /dev/net/tun are there\n\
      ok    kernel       Linux 6.18.1\n";
