@@ -160,7 +160,7 @@ hint: start from a directory that exists and that you can read
     fn no_claude_code_is_not_found(user: User) {
         // text: from the program
         const TEXT: &str = r#"error[claude-not-found]: cannot find Claude Code: no `claude` in `PATH` nor where installers put it
-hint: install it with `npm install -g --allow-scripts=@anthropic-ai/claude-code @anthropic-ai/claude-code` or `curl -fsSL https://claude.ai/install.sh | bash`, or set `CLAUDEBOX_CLAUDE` to its absolute path
+hint: install it with `npm install -g --prefix ~/.local --allow-scripts=@anthropic-ai/claude-code @anthropic-ai/claude-code` or `curl -fsSL https://claude.ai/install.sh | bash`, or set `CLAUDEBOX_CLAUDE` to its absolute path
 "#;
         let test = Test::new().who(user).args(["--yes", "--quiet", "--net", "none"]).stderr(TEXT).exit(127);
         test.var("PATH", "/usr/bin:/bin").run();
