@@ -43,6 +43,10 @@ pub struct Cli {
     #[arg(long)]
     pub check: bool,
 
+    /// Show what earlier sessions left here that programs of this host would run or obey
+    #[arg(long)]
+    pub report: bool,
+
     /// With `--explain`: write it to FILE, which must not exist, as one page to look at in a browser
     #[arg(long, value_name = "FILE", requires = "explain", conflicts_with = "json")]
     pub html: Option<PathBuf>,

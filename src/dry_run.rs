@@ -18,7 +18,8 @@ pub fn script(host: &Host, plan: &Plan, invocation: &Invocation) -> Vec<u8> {
     for preparation in plan.preparations() {
         line(&mut out, preparation);
     }
-    for reserved in plan.reserved() {
+    let reserved: Vec<&Reserved> = plan.reserved().iter().filter(|reserved| reserved.absent).collect();
+    for reserved in &reserved {
         reserve(&mut out, reserved);
     }
     let command = shell_command(host.bwrap_name(), invocation);
@@ -30,8 +31,8 @@ pub fn script(host: &Host, plan: &Plan, invocation: &Invocation) -> Vec<u8> {
         }
         None => out.extend_from_slice(&command),
     }
-    if !plan.reserved().is_empty() {
-        release(&mut out, plan.reserved());
+    if !reserved.is_empty() {
+        release(&mut out, &reserved);
     }
     out
 }
@@ -81,9 +82,6 @@ fn attached(out: &mut Vec<u8>, slirp: &OsStr, internet: &Internet, command: &[u8
 
 /// What the companion of a launch makes for the time of the session.
 fn reserve(out: &mut Vec<u8>, reserved: &Reserved) {
-    out.extend_from_slice(b"[ -e ");
-    quote(out, reserved.path.as_os_str());
-    out.extend_from_slice(b" ] || ");
     match reserved.content {
         Reservation::EmptyDirectory => {
             out.extend_from_slice(b"mkdir ");
@@ -100,7 +98,7 @@ fn reserve(out: &mut Vec<u8>, reserved: &Reserved) {
 }
 
 /// What the companion removes at the end. The exit code stays the sandbox's.
-fn release(out: &mut Vec<u8>, reserved: &[Reserved]) {
+fn release(out: &mut Vec<u8>, reserved: &[&Reserved]) {
     out.extend_from_slice(b"code=$?\n");
     for reserved in reserved.iter().rev() {
         let directory = reserved.content == Reservation::EmptyDirectory;

@@ -37,6 +37,7 @@ pub mod dry_run;
 pub mod gc;
 pub mod init;
 pub mod launch;
+pub mod leftover;
 pub mod memory;
 pub mod prepare;
 pub mod prompt;
@@ -113,6 +114,8 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     if !cli.quiet {
         let style = Style::of(cli.color, &host.terminal);
         output::error(&audit::text(plan, &decided.verdict, &decided.trace, style));
+        let left = leftover::report::text(&host.tree, &leftover::Places::of(&host));
+        output::error(&style.paint(style::Tone::Warn, &left));
     }
     if !cli.yes {
         prompt::confirm(&host)?;
@@ -159,6 +162,15 @@ fn inspect(cli: &Cli, case: &Launch) -> Result<Option<u8>, Refusal> {
             explain::text(case, &subjects, Look { style, quiet })
         });
         return Ok(Some(exit));
+    }
+    if cli.report {
+        let left = leftover::report::text(&case.host.tree, &leftover::Places::of(case.host));
+        output::result(if left.is_empty() {
+            "nothing is left of earlier sessions\n"
+        } else {
+            &left
+        });
+        return Ok(Some(u8::from(!left.is_empty())));
     }
     if cli.check {
         let trial = case.host.bwrap.as_ref().ok().map(launch::trial);

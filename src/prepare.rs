@@ -339,3 +339,25 @@ fn move_file(source: &OwnedFd, old: &OsStr, target: &OwnedFd, new: &OsStr, repla
         other => other,
     }
 }
+
+/// Replaces the report of a session as a whole; an empty one is removed.
+///
+/// # Errors
+/// The kernel's answer. The old report stays then.
+pub fn report(path: &HostPath, content: &[u8]) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
+        return Ok(());
+    };
+    if content.is_empty() {
+        return match unlinkat(CWD, path.as_path(), AtFlags::empty()) {
+            Err(Errno::NOENT) => Ok(()),
+            removed => Ok(removed?),
+        };
+    }
+    match mkdirat(CWD, parent.as_path(), Mode::RWXU) {
+        Err(error) if error != Errno::EXIST => return Err(error.into()),
+        _ => {}
+    }
+    let directory = openat(CWD, parent.as_path(), DIRECTORY, Mode::empty())?;
+    Ok(replace(&directory, name, content)?)
+}

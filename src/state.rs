@@ -25,6 +25,10 @@ const HASH_DIGITS: usize = 16;
 /// How many characters of an API key Claude Code remembers as approved.
 const KEY_TAIL: usize = 20;
 
+/// From how long ago on the last use is written anew, in seconds: a launch that writes nothing cannot leave anything half
+/// written, and nobody needs to know the minute.
+const USED_EVERY: u64 = 3600;
+
 /// The first content of the user's own memory, made once and never overwritten.
 const MEMORY: &str = include_str!("../policy/CLAUDE.md");
 
@@ -308,16 +312,27 @@ impl Planner<'_> {
             .read(path.as_path(), record::LENGTH_MAX)
             .ok()
             .and_then(|text| Record::parse(&text).ok());
+        let here = (self.host.instance_root(), &self.host.volume);
+        if let Some(known) = &known
+            && (&known.root, &known.volume) == here
+            && self.host.now.saturating_sub(known.used) < USED_EVERY
+        {
+            return;
+        }
+        let exists = self.is_file(&path);
         let content = Record {
             root: self.host.instance_root().clone(),
             volume: self.host.volume.clone(),
             made: known.map_or(self.host.now, |known| known.made),
             used: self.host.now,
         };
-        self.state.preparations.push(Preparation::Replace {
-            path,
-            content: content.text(),
-            says: "whose state this is, and when it was used last",
+        let content = content.text();
+        self.state.preparations.push(if exists {
+            let says = "whose state this is, and when it was used last";
+            Preparation::Replace { path, content, says }
+        } else {
+            let secret = false;
+            Preparation::File { path, content, secret }
         });
     }
 

@@ -235,6 +235,20 @@ impl Tree {
         Ok(entries)
     }
 
+    /// Where a written path leads, if anything is there: for a path that git's files hold, which may go up by `..`.
+    #[must_use]
+    pub fn follow(&self, path: &Path) -> Option<HostPath> {
+        let mut here = HostPath::root();
+        for component in path.components() {
+            match component {
+                std::path::Component::Normal(name) => here = self.resolve(&here.join(name).ok()?).ok()?.path,
+                std::path::Component::ParentDir => here = here.parent().unwrap_or_else(HostPath::root),
+                _ => {}
+            }
+        }
+        self.node(here.as_path()).ok().flatten().map(|_| here)
+    }
+
     /// The names in a directory, sorted; empty where there is no such directory.
     ///
     /// # Errors

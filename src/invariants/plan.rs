@@ -136,6 +136,8 @@ pub struct Reserved {
     pub content: Reservation,
     /// Where the companion notes that it was made.
     pub record: HostPath,
+    /// Whether nothing is there yet. Where something is, it is taken over if a session left it, and else the user's own.
+    pub absent: bool,
 }
 
 /// Everything the sandbox will be.
