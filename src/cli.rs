@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use clap::{CommandFactory, Parser, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use crate::draft::Network;
 use crate::request::{Access, MountOption, Program, Request};
@@ -141,11 +141,13 @@ impl Cli {
     /// clap's error, which also stands for `--help` and `--version`.
     pub fn parse_words(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let words: Vec<OsString> = words.into_iter().collect();
-        let border = border(&words);
+        let mut command = Self::command();
+        let border = border(&command, &words);
         let (ours, rest) = words.split_at(border);
         let mut line: Vec<OsString> = vec!["claudebox".into()];
         line.extend(ours.iter().cloned());
-        let mut cli = Self::try_parse_from(line)?;
+        let matches = command.try_get_matches_from_mut(line)?;
+        let mut cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
         cli.arguments = rest.strip_prefix(&[OsString::from("--")]).unwrap_or(rest).to_vec();
         Ok(cli)
     }
@@ -209,11 +211,10 @@ impl Cli {
 
 /// How many of the words are ours: up to the first that is neither one of our options nor the value of one.
 /// An option that we do not have is Claude Code's, so clap cannot be asked: to it, it would be an error.
-fn border(words: &[OsString]) -> usize {
-    let command = Cli::command();
+fn border(command: &clap::Command, words: &[OsString]) -> usize {
     let mut at = 0;
     while let Some(word) = words.get(at) {
-        match ours(&command, word) {
+        match ours(command, word) {
             Some(takes_next) => at += 1 + usize::from(takes_next),
             None => break,
         }
@@ -256,7 +257,7 @@ mod tests {
         let words: Vec<OsString> = words.iter().map(OsString::from).collect();
         let cli = Cli::parse_words(words.clone()).unwrap();
         (
-            border(&words),
+            border(&Cli::command(), &words),
             cli.arguments
                 .iter()
                 .map(|word| word.to_str().unwrap().to_string())

@@ -154,6 +154,7 @@ impl Verdict {
 pub fn check(draft: Draft, trace: &mut Trace, host: &Host, request: &Request, sources: &Sources) -> Verdict {
     let mut checker = Checker {
         hidden: HiddenPaths::default(),
+        never_whole: crate::floor::never_whole(&host.home),
         draft,
         trace,
         host,
@@ -207,6 +208,8 @@ struct Checker<'run> {
     trace: &'run mut Trace,
     host: &'run Host,
     hidden: HiddenPaths,
+    /// What is never mounted whole; each mount is compared with it.
+    never_whole: Vec<HostPath>,
     mounts: Vec<Mount>,
     /// What the launcher makes on the host before the start: it is there when bubblewrap looks.
     prepared: Vec<HostPath>,

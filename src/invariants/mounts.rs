@@ -3,7 +3,6 @@
 
 use crate::diagnostic::Diagnostic;
 use crate::draft::{self, Request};
-use crate::floor;
 use crate::host::ENTER;
 use crate::host::tree::{Kind, Resolved};
 use crate::path::{HostPath, SandboxPath};
@@ -135,10 +134,7 @@ impl Checker<'_> {
             Kind::Directory | Kind::File | Kind::Link(_) => {}
         }
         // INVARIANT(empty-root): nothing large and mixed is shown whole.
-        if let Some(whole) = floor::never_whole(&self.host.home)
-            .into_iter()
-            .find(|whole| whole == source)
-        {
+        if let Some(whole) = self.never_whole.iter().find(|whole| *whole == source) {
             return Some(
                 Diagnostic::new(
                     "empty-root",

@@ -1,7 +1,6 @@
 //! `project-root`: the directory that the agent may write to is a project, and nothing of more weight.
 
 use crate::diagnostic::Diagnostic;
-use crate::floor;
 use crate::path::HostPath;
 
 use super::Checker;
@@ -41,7 +40,7 @@ impl Checker<'_> {
                 return Some(format!("`{system}` belongs to the system"));
             }
         }
-        if let Some(whole) = floor::never_whole(home).into_iter().find(|path| path == root) {
+        if let Some(whole) = self.never_whole.iter().find(|path| *path == root) {
             return Some(format!("`{whole}` holds more than a project"));
         }
         let (path, hidden) = self.hidden.around(root)?;

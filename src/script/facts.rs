@@ -178,13 +178,7 @@ pub fn register(engine: &mut Engine) {
     engine.register_fn(
         "kind",
         |facts: &mut Facts, path: Dynamic| -> Result<Dynamic, Box<EvalAltResult>> {
-            let path = host_path(&facts.0, &path)?;
-            let node = facts
-                .0
-                .tree
-                .node(path.as_path())
-                .map_err(|error| failed(error.to_string()))?;
-            Ok(match node.map(|node| node.kind) {
+            Ok(match kind_at(&facts.0, &path)? {
                 None => "absent",
                 Some(Kind::Directory) => "directory",
                 Some(Kind::File) => "file",
@@ -197,13 +191,7 @@ pub fn register(engine: &mut Engine) {
     engine.register_fn(
         "link_target",
         |facts: &mut Facts, path: Dynamic| -> Result<Dynamic, Box<EvalAltResult>> {
-            let path = host_path(&facts.0, &path)?;
-            let node = facts
-                .0
-                .tree
-                .node(path.as_path())
-                .map_err(|error| failed(error.to_string()))?;
-            Ok(match node.map(|node| node.kind) {
+            Ok(match kind_at(&facts.0, &path)? {
                 Some(Kind::Link(target)) => text(target.as_os_str()),
                 _ => Dynamic::UNIT,
             })
@@ -267,6 +255,16 @@ pub const METHODS: &[(&str, &str)] = &[
     ),
     ("list(path)", "the names in a directory, sorted; empty if there is none"),
 ];
+
+/// What a path of a script is on the host, without following a link; `None` where nothing is.
+fn kind_at(host: &Host, path: &Dynamic) -> Result<Option<Kind>, Box<EvalAltResult>> {
+    let path = host_path(host, path)?;
+    let node = host
+        .tree
+        .node(path.as_path())
+        .map_err(|error| failed(error.to_string()))?;
+    Ok(node.map(|node| node.kind))
+}
 
 fn host_path(host: &Host, value: &Dynamic) -> Result<HostPath, Box<EvalAltResult>> {
     let text = OsText::of(value).ok_or_else(|| failed("a path is text".into()))?;
