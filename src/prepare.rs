@@ -263,6 +263,13 @@ fn appear(parent: &OwnedFd, name: &OsStr, content: &[u8]) -> Result<(), Errno> {
 /// The old content stays until the new one is whole. Not forced to the disk: what says when a project was used last may be
 /// lost with the power, and is written again by the next start.
 fn replace(parent: &OwnedFd, name: &OsStr, content: &[u8]) -> Result<(), Errno> {
+    // Where there is nothing to replace the file needs no name before it has its own: killed, we leave nothing.
+    if matches!(statat(parent, name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT)) {
+        match appear(parent, name, content) {
+            Err(Errno::EXIST) => {}
+            other => return other,
+        }
+    }
     let temporary = named(parent, name, content)?;
     let moved = renameat(parent, &temporary, parent, name);
     discard(parent, &temporary, moved)

@@ -319,20 +319,16 @@ impl Planner<'_> {
         {
             return;
         }
-        let exists = self.is_file(&path);
         let content = Record {
             root: self.host.instance_root().clone(),
             volume: self.host.volume.clone(),
             made: known.map_or(self.host.now, |known| known.made),
             used: self.host.now,
         };
-        let content = content.text();
-        self.state.preparations.push(if exists {
-            let says = "whose state this is, and when it was used last";
-            Preparation::Replace { path, content, says }
-        } else {
-            let secret = false;
-            Preparation::File { path, content, secret }
+        self.state.preparations.push(Preparation::Replace {
+            path,
+            content: content.text(),
+            says: "whose state this is, and when it was used last",
         });
     }
 
