@@ -332,8 +332,26 @@ impl Planner<'_> {
         });
     }
 
+    /// What is at a path. In a directory that was not there when it was looked for nothing is, even if another launch makes it
+    /// at this moment: what is said of a directory and of what lies in it must be of one moment.
     fn node(&self, path: &HostPath) -> Option<Node> {
+        if self.is_new(path) {
+            return None;
+        }
         self.host.tree.node(path.as_path()).ok().flatten()
+    }
+
+    /// Whether a directory above a path has to be made.
+    fn is_new(&self, path: &HostPath) -> bool {
+        let mut made = self
+            .state
+            .preparations
+            .iter()
+            .filter_map(|preparation| match preparation {
+                Preparation::Directory(directory) => Some(directory),
+                _ => None,
+            });
+        made.any(|directory| path.within(directory))
     }
 
     fn is_file(&self, path: &HostPath) -> bool {
@@ -347,7 +365,12 @@ impl Planner<'_> {
     }
 
     fn directory(&mut self, path: &HostPath) {
-        match self.host.tree.node(path.as_path()) {
+        let node = if self.is_new(path) {
+            Ok(None)
+        } else {
+            self.host.tree.node(path.as_path())
+        };
+        match node {
             Ok(None) => self.state.preparations.push(Preparation::Directory(path.clone())),
             Ok(Some(node)) => {
                 let problem = unfit(path, &node.kind, node.uid, node.mode, self.host.uid);

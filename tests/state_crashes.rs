@@ -124,25 +124,6 @@ as_both! {
         assert!(moments.len() > 2, "every start was killed at the same step: {moments:?}");
     }
 
-    /// A home without write access is told as such, at the first start and later, and nothing starts.
-    fn a_home_without_write_access(user: User) {
-        let read_only = ["bwrap", "--dev-bind", "/", "/", "--ro-bind", "[HOME]", "[HOME]", "--bind", "[PROJECT]", "[PROJECT]", "--"];
-        let text = |what: &str| {
-            format!("error[state]: cannot {what}: read-only file system\nhint: claudebox keeps its state in `~/.claudebox`; check its owner, its mode and the free space\n")
-        };
-        let test = Test::new().who(user);
-        refused(test.clone().before(&read_only), &text("make the directory `[HOME]/.claudebox`"));
-        let test = test.args_of(&TRUE);
-        test.compare(&test.start());
-        // A day later, when the last use is written anew.
-        let path = fs::read_dir(test.at(INSTANCES)).expect("the instances").next().expect("one").expect("an entry").path().join("record.json");
-        let mut old = record(&test);
-        old.used -= 86_400;
-        fs::write(&path, old.text()).expect("the record");
-        let shown = test.blank(&path.display().to_string());
-        refused(test.before(&read_only), &text(&format!("write `{shown}`")));
-    }
-
     /// Directories of the state that others could have filled, or that lead elsewhere, are refused before anything is asked or made.
     fn a_state_that_is_not_the_callers_alone(user: User) {
         let chain = ["~/.claudebox", "~/.claudebox/auth", INSTANCES];
@@ -285,4 +266,52 @@ fn a_state_that_others_can_look_into() {
         "{}",
         run.stdout
     );
+}
+
+/// A home without write access is told as such, at the first start and later, and nothing starts. The mounts are made in a namespace
+/// of its own, which needs root; the program runs as either.
+#[test]
+fn a_home_without_write_access() {
+    for user in [User::Root, User::Ordinary] {
+        let test = Test::new().who(User::Root);
+        user.own(&test.home());
+        let owner = fs::metadata(test.home()).expect("the home");
+        let start = format!(
+            "setpriv --reuid {} --regid {} --clear-groups \"$0\" -y -q --net none --exec",
+            owner.uid(),
+            owner.gid()
+        );
+        let locked = format!(
+            "mount --make-rprivate / && mount --bind ~ ~ && mount -o remount,bind,ro ~ && cd [PROJECT] && {start} echo ran; echo $?"
+        );
+        let locked = || test.clone().before(&["unshare", "-m"]).shell(&locked);
+        let text = |what: &str| {
+            format!(
+                "error[state]: cannot {what}: read-only file system\n\
+                 hint: claudebox keeps its state in `~/.claudebox`; check its owner, its mode and the free space\n"
+            )
+        };
+        let run = locked();
+        assert_eq!(
+            (run.stdout.as_str(), run.stderr),
+            ("125\n", text("make the directory `[HOME]/.claudebox`"))
+        );
+        assert_eq!(test.shell(&format!("{start} true")).exit, 0);
+        // A day later, when the last use is written anew.
+        let instance = fs::read_dir(test.at(INSTANCES))
+            .expect("the instances")
+            .next()
+            .expect("one")
+            .expect("an entry");
+        let path = instance.path().join("record.json");
+        let mut old = record(&test);
+        old.used -= 86_400;
+        fs::write(&path, old.text()).expect("the record");
+        let shown = test.blank(&path.display().to_string());
+        let run = locked();
+        assert_eq!(
+            (run.stdout.as_str(), run.stderr),
+            ("125\n", text(&format!("write `{shown}`")))
+        );
+    }
 }
