@@ -28,6 +28,7 @@ mod gc;
 mod git_surface;
 mod hostile_policy;
 mod launch;
+mod layers;
 mod layout;
 mod leftover;
 mod network;
