@@ -171,7 +171,13 @@ as_both! {
             "remove  {}: `[HOME]/go\\xff\\nne` is gone, last used 2025-11-01, {} B\n1 to remove ({} B); 1 of projects that are there\n",
             name(&gone), length(&gone), length(&gone)
         );
-        test.args(["--gc", "--dry-run"]).stdout(&list).run();
+        let test = test.args(["--gc", "--dry-run"]).stdout(&list);
+        test.compare(&test.start());
+        let json = test.args(["--gc", "--dry-run", "--json"]).start();
+        let found: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+        let root = &found["remove"][0]["root"];
+        assert_eq!(root["text"], "[HOME]/go\\xff\\nne");
+        assert!(root["bytes"].as_str().expect("digits").ends_with("2f676fff0a6e65"), "{root}");
     }
 
     /// What an agent can make in its own state is removed all the same: directories without permissions, and deeper than any path.

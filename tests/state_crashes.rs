@@ -181,6 +181,15 @@ as_both! {
         assert_eq!(fs::read_to_string(test.at("~/precious")).expect("the file"), "kept");
     }
 
+    /// The lock that says that a state is in use is held by the sandbox's first process, and nobody inside can write to it, open it
+    /// for that through that process, or change its mode.
+    fn the_lock_is_out_of_reach(user: User) {
+        let script = "held=$(for f in /proc/1/fd/*; do case $(readlink $f) in */lock) echo $f;; esac; done); \
+                      for f in /run/claudebox/lock $held; do (: >> $f) 2> /dev/null && echo written; chmod 666 $f 2> /dev/null && echo changed; done; \
+                      echo $held | wc -w; stat -c %a%s /run/claudebox/lock";
+        Test::new().who(user).args(["--yes", "--quiet", "--net", "none", "--exec", "--", "sh", "-c", script]).stdout("1\n6000\n").run();
+    }
+
     /// The subdirectories of a repository are one project; where there is no repository, each directory is a project of its own.
     fn subdirectories_belong_to_their_repository(user: User) {
         let test = Test::new().who(user).directory("sub").directory("~/plain/sub");
