@@ -1,6 +1,7 @@
 //! Where the state of a project lies on the host, and what of it the sandbox gets: a pure function of the host's facts.
 //! Makes nothing itself; what has to be made is part of the plan.
 
+mod fit;
 pub mod moved;
 pub mod record;
 
@@ -16,6 +17,9 @@ use crate::invariants::plan::{Preparation, What};
 use crate::invariants::structure::LOCK;
 use crate::path::{EnvName, HostPath, SandboxPath};
 
+pub use fit::unfit;
+
+use fit::displaced;
 use record::Record;
 
 /// How many characters of a project's name its instance carries, for people who look into the directory.
@@ -94,30 +98,6 @@ pub fn is_instance_name(name: &OsStr) -> bool {
         .rsplit(|byte| *byte == b'-')
         .next()
         .is_some_and(|hash| hash.len() == HASH_DIGITS && hash.len() + 1 < bytes.len() && hash.iter().all(digit))
-}
-
-/// What is wrong with a directory of the state, if anything: it must be one, the caller's, and nobody else's to write.
-#[must_use]
-pub fn unfit(path: &HostPath, kind: &Kind, owner: u32, mode: u32, uid: u32) -> Option<Diagnostic> {
-    let (wrong, hint) = match kind {
-        Kind::Directory if owner != uid => (
-            format!("belongs to the user {owner}, not to you"),
-            format!("start claudebox as that user, or move it away: mv {path} {path}.old"),
-        ),
-        Kind::Directory if mode & 0o022 != 0 => (
-            format!("can be written by others (mode {mode:04o})"),
-            format!("make it yours alone: chmod 700 {path}"),
-        ),
-        Kind::Directory => return None,
-        Kind::Link(_) => (
-            "is a symbolic link, and claudebox follows none in its own state".into(),
-            "put the directory itself there, or mount it there".into(),
-        ),
-        Kind::File | Kind::Socket | Kind::Special => {
-            ("is no directory".into(), format!("move it away: mv {path} {path}.old"))
-        }
-    };
-    Some(Diagnostic::new("state", format!("`{path}` {wrong}")).hint(hint))
 }
 
 /// Plans the state of this launch.
@@ -404,13 +384,6 @@ impl Planner<'_> {
     fn mount(&mut self, at: SandboxPath, what: What, reason: &'static str) {
         self.state.mounts.push(StateMount { at, what, reason });
     }
-}
-
-/// Something else lies where a mount belongs, in the part of the state that can be written from inside.
-fn displaced(path: &HostPath) -> Diagnostic {
-    Diagnostic::new("state", format!("`{path}` is not what claudebox made there")).hint(format!(
-        "it was replaced from inside the sandbox: look at it, and move it away: mv {path} {path}.old"
-    ))
 }
 
 #[cfg(test)]
