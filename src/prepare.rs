@@ -13,6 +13,7 @@ use rustix::fs::{
     unlinkat,
 };
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
+use rustix::process::umask;
 
 use crate::diagnostic::Diagnostic;
 use crate::host::tree::{kind_of, plain};
@@ -51,6 +52,7 @@ impl Held {
 /// # Errors
 /// The first thing that could not be made. What was made before it stays: each piece is whole, and the next launch goes on.
 pub fn all(plan: &Plan, uid: u32, state: &HostPath) -> Result<Held, Diagnostic> {
+    let _umask = OwnAlone::set();
     for _ in 0..ATTEMPTS {
         if let Some(held) = once(plan, uid, state)? {
             return Ok(held);
@@ -61,6 +63,22 @@ pub fn all(plan: &Plan, uid: u32, state: &HostPath) -> Result<Held, Diagnostic> 
         format!("the directories in `{state}` are removed as fast as they are made"),
     )
     .hint("is another claudebox, or a script, cleaning up there? try again"))
+}
+
+/// While this lives, what is made is the caller's alone and the caller's to use, whatever the umask. To change modes afterwards
+/// would follow a link that an agent laid in between.
+struct OwnAlone(Mode);
+
+impl OwnAlone {
+    fn set() -> Self {
+        Self(umask(Mode::RWXG | Mode::RWXO))
+    }
+}
+
+impl Drop for OwnAlone {
+    fn drop(&mut self) {
+        umask(self.0);
+    }
 }
 
 /// One attempt; `None` where something that was there at its beginning was taken away.
@@ -173,13 +191,8 @@ impl Maker<'_> {
 
     fn directory(&self, parent: &OwnedFd, name: &OsStr, path: &HostPath) -> Result<(), Stop> {
         match mkdirat(parent, name, Mode::RWXU) {
-            // Whatever the umask took away.
-            Ok(()) => {
-                let made = self.open(parent, name, path)?;
-                fchmod(&made, Mode::RWXU).map_err(|error| failed("make the directory", path, error))
-            }
-            // It was there, or another launch was faster.
-            Err(Errno::EXIST) => self.open(parent, name, path).map(drop),
+            // Just made; or it was there, or another launch was faster.
+            Ok(()) | Err(Errno::EXIST) => self.open(parent, name, path).map(drop),
             // A file system without write access that has the directory says this first.
             Err(error) => match self.open(parent, name, path) {
                 Ok(_) => Ok(()),
@@ -263,6 +276,13 @@ fn appear(parent: &OwnedFd, name: &OsStr, content: &[u8]) -> Result<(), Errno> {
 /// The old content stays until the new one is whole. Not forced to the disk: what says when a project was used last may be
 /// lost with the power, and is written again by the next start.
 fn replace(parent: &OwnedFd, name: &OsStr, content: &[u8]) -> Result<(), Errno> {
+    // Where there is nothing to replace the file needs no name before it has its own: killed, we leave nothing.
+    if matches!(statat(parent, name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT)) {
+        match appear(parent, name, content) {
+            Err(Errno::EXIST) => {}
+            other => return other,
+        }
+    }
     let temporary = named(parent, name, content)?;
     let moved = renameat(parent, &temporary, parent, name);
     discard(parent, &temporary, moved)

@@ -1,6 +1,7 @@
 //! Where the state of a project lies on the host, and what of it the sandbox gets: a pure function of the host's facts.
 //! Makes nothing itself; what has to be made is part of the plan.
 
+mod fit;
 pub mod moved;
 pub mod record;
 
@@ -16,6 +17,9 @@ use crate::invariants::plan::{Preparation, What};
 use crate::invariants::structure::LOCK;
 use crate::path::{EnvName, HostPath, SandboxPath};
 
+pub use fit::unfit;
+
+use fit::displaced;
 use record::Record;
 
 /// How many characters of a project's name its instance carries, for people who look into the directory.
@@ -94,30 +98,6 @@ pub fn is_instance_name(name: &OsStr) -> bool {
         .rsplit(|byte| *byte == b'-')
         .next()
         .is_some_and(|hash| hash.len() == HASH_DIGITS && hash.len() + 1 < bytes.len() && hash.iter().all(digit))
-}
-
-/// What is wrong with a directory of the state, if anything: it must be one, the caller's, and nobody else's to write.
-#[must_use]
-pub fn unfit(path: &HostPath, kind: &Kind, owner: u32, mode: u32, uid: u32) -> Option<Diagnostic> {
-    let (wrong, hint) = match kind {
-        Kind::Directory if owner != uid => (
-            format!("belongs to the user {owner}, not to you"),
-            format!("start claudebox as that user, or move it away: mv {path} {path}.old"),
-        ),
-        Kind::Directory if mode & 0o022 != 0 => (
-            format!("can be written by others (mode {mode:04o})"),
-            format!("make it yours alone: chmod 700 {path}"),
-        ),
-        Kind::Directory => return None,
-        Kind::Link(_) => (
-            "is a symbolic link, and claudebox follows none in its own state".into(),
-            "put the directory itself there, or mount it there".into(),
-        ),
-        Kind::File | Kind::Socket | Kind::Special => {
-            ("is no directory".into(), format!("move it away: mv {path} {path}.old"))
-        }
-    };
-    Some(Diagnostic::new("state", format!("`{path}` {wrong}")).hint(hint))
 }
 
 /// Plans the state of this launch.
@@ -319,25 +299,39 @@ impl Planner<'_> {
         {
             return;
         }
-        let exists = self.is_file(&path);
         let content = Record {
             root: self.host.instance_root().clone(),
             volume: self.host.volume.clone(),
             made: known.map_or(self.host.now, |known| known.made),
             used: self.host.now,
         };
-        let content = content.text();
-        self.state.preparations.push(if exists {
-            let says = "whose state this is, and when it was used last";
-            Preparation::Replace { path, content, says }
-        } else {
-            let secret = false;
-            Preparation::File { path, content, secret }
+        self.state.preparations.push(Preparation::Replace {
+            path,
+            content: content.text(),
+            says: "whose state this is, and when it was used last",
         });
     }
 
+    /// What is at a path. In a directory that was not there when it was looked for nothing is, even if another launch makes it
+    /// at this moment: what is said of a directory and of what lies in it must be of one moment.
     fn node(&self, path: &HostPath) -> Option<Node> {
+        if self.is_new(path) {
+            return None;
+        }
         self.host.tree.node(path.as_path()).ok().flatten()
+    }
+
+    /// Whether a directory above a path has to be made.
+    fn is_new(&self, path: &HostPath) -> bool {
+        let mut made = self
+            .state
+            .preparations
+            .iter()
+            .filter_map(|preparation| match preparation {
+                Preparation::Directory(directory) => Some(directory),
+                _ => None,
+            });
+        made.any(|directory| path.within(directory))
     }
 
     fn is_file(&self, path: &HostPath) -> bool {
@@ -351,7 +345,12 @@ impl Planner<'_> {
     }
 
     fn directory(&mut self, path: &HostPath) {
-        match self.host.tree.node(path.as_path()) {
+        let node = if self.is_new(path) {
+            Ok(None)
+        } else {
+            self.host.tree.node(path.as_path())
+        };
+        match node {
             Ok(None) => self.state.preparations.push(Preparation::Directory(path.clone())),
             Ok(Some(node)) => {
                 let problem = unfit(path, &node.kind, node.uid, node.mode, self.host.uid);
@@ -385,13 +384,6 @@ impl Planner<'_> {
     fn mount(&mut self, at: SandboxPath, what: What, reason: &'static str) {
         self.state.mounts.push(StateMount { at, what, reason });
     }
-}
-
-/// Something else lies where a mount belongs, in the part of the state that can be written from inside.
-fn displaced(path: &HostPath) -> Diagnostic {
-    Diagnostic::new("state", format!("`{path}` is not what claudebox made there")).hint(format!(
-        "it was replaced from inside the sandbox: look at it, and move it away: mv {path} {path}.old"
-    ))
 }
 
 #[cfg(test)]

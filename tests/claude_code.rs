@@ -12,7 +12,7 @@ use crate::support::{Test, User, as_both, claude};
 const KEY: &str = "dummy-key-of-the-test-0123456789";
 
 /// The stub's address goes in by the user's policy, so that these tests say nothing about what the bundled one thinks of it.
-const POLICY: &str = r#"
+pub const POLICY: &str = r#"
 fn variable(host, name) {
     switch name {
         "ANTHROPIC_BASE_URL" => env::pass("the test's own server"),
@@ -22,7 +22,7 @@ fn variable(host, name) {
 "#;
 
 /// A home whose user has an API key, and the stub as the server.
-fn with_key(user: User, api: &Api) -> Test {
+pub fn with_key(user: User, api: &Api) -> Test {
     let claude = claude::path();
     Test::new()
         .who(user)
@@ -32,7 +32,7 @@ fn with_key(user: User, api: &Api) -> Test {
 }
 
 /// Claude Code itself without any sandbox, and the shortest answer: shows that the stub is one Claude Code can talk to.
-fn bare(test: &Test, args: &[&str]) -> (String, String, i32) {
+pub fn bare(test: &Test, args: &[&str]) -> (String, String, i32) {
     let claude = claude::path();
     let mut words = vec![claude.to_str().expect("a path in ASCII")];
     words.extend(args);
@@ -54,7 +54,7 @@ as_both! {
 }
 
 /// A login as a file: the first pair of tokens, long expired.
-fn login() -> String {
+pub fn login() -> String {
     json!({"claudeAiOauth": {
         "accessToken": api::access_token(0),
         "refreshToken": api::refresh_token(0),
@@ -66,7 +66,7 @@ fn login() -> String {
 }
 
 /// Where the login lies on the host, shared by all projects.
-const LOGIN: &str = "~/.claudebox/auth/.credentials.json";
+pub const LOGIN: &str = "~/.claudebox/auth/.credentials.json";
 
 /// Claude Code renews a login only at its vendor's own name, so the stub stands in as a proxy, and its certificate is one to trust.
 const LOGIN_POLICY: &str = r#"
@@ -79,7 +79,7 @@ fn variable(host, name) {
 "#;
 
 /// A home whose user is logged in, with tokens that have to be renewed first.
-fn with_login(user: User, api: &Api, tls: &Tls) -> Test {
+pub fn with_login(user: User, api: &Api, tls: &Tls) -> Test {
     let claude = claude::path();
     Test::new()
         .who(user)
@@ -93,7 +93,7 @@ fn with_login(user: User, api: &Api, tls: &Tls) -> Test {
 }
 
 /// The tokens in a login's file.
-fn tokens(test: &Test, path: &str) -> (String, String) {
+pub fn tokens(test: &Test, path: &str) -> (String, String) {
     let text = std::fs::read_to_string(test.at(path)).expect("the login's file");
     let login: Value = serde_json::from_str(&text).expect("a login in JSON");
     let token = |name: &str| login["claudeAiOauth"][name].as_str().unwrap_or_default().to_owned();

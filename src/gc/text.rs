@@ -1,9 +1,11 @@
 //! What `--gc` says, for people and for programs. Pure text.
 
+use std::ffi::OsStr;
+
 use serde_json::{Map, Value, json};
 
 use crate::path::printable;
-use crate::state::record::put_path;
+use crate::state::record::hex;
 
 use super::remove::Outcome;
 use super::survey::{Removable, Survey};
@@ -88,9 +90,9 @@ pub fn json(survey: &Survey, outcomes: Option<&[Outcome]>) -> String {
         .iter()
         .map(|removable| {
             let mut item = Map::new();
-            put_name(&mut item, &removable.name);
+            item.insert("instance".into(), exact(&removable.name));
             if let Some(record) = &removable.record {
-                put_path(&mut item, "root", &record.root);
+                item.insert("root".into(), exact(record.root.as_os_str()));
                 item.insert("made".into(), record.made.into());
                 item.insert("used".into(), record.used.into());
             }
@@ -113,9 +115,9 @@ pub fn json(survey: &Survey, outcomes: Option<&[Outcome]>) -> String {
         .iter()
         .map(|kept| {
             let mut item = Map::new();
-            put_name(&mut item, &kept.name);
+            item.insert("instance".into(), exact(&kept.name));
             if let Some(root) = &kept.root {
-                put_path(&mut item, "root", root);
+                item.insert("root".into(), exact(root.as_os_str()));
             }
             item.insert("why".into(), kept.why.clone().into());
             item.into()
@@ -141,8 +143,12 @@ fn word(outcome: &Outcome) -> (&'static str, Option<&str>) {
     }
 }
 
-fn put_name(item: &mut Map<String, Value>, name: &std::ffi::OsStr) {
-    item.insert("instance".into(), printable(name).into());
+/// A name or path of the host: a string where it is text, else the text for people and all bytes in hexadecimal digits.
+fn exact(name: &OsStr) -> Value {
+    match name.to_str() {
+        Some(text) => text.into(),
+        None => json!({ "text": printable(name), "bytes": hex(name) }),
+    }
 }
 
 /// A length for people.

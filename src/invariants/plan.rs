@@ -91,7 +91,7 @@ pub enum Preparation {
         /// Whether the content must not be shown.
         secret: bool,
     },
-    /// A file that is replaced as a whole, by a rename.
+    /// A file that is replaced as a whole, by a rename; it need not be there yet.
     Replace {
         /// The path.
         path: HostPath,

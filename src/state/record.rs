@@ -81,19 +81,17 @@ fn parts(value: &Value) -> Option<Record> {
 }
 
 /// A path as text where it is UTF-8, else byte for byte as hexadecimal digits under `NAME_hex`.
-pub fn put_path(object: &mut Map<String, Value>, name: &str, path: &HostPath) {
+fn put_path(object: &mut Map<String, Value>, name: &str, path: &HostPath) {
     match path.as_os_str().to_str() {
         Some(text) => object.insert(name.into(), text.into()),
-        None => {
-            let digits: String = path
-                .as_os_str()
-                .as_bytes()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            object.insert(format!("{name}_hex"), digits.into())
-        }
+        None => object.insert(format!("{name}_hex"), hex(path.as_os_str()).into()),
     };
+}
+
+/// All bytes of a name, two hexadecimal digits each.
+#[must_use]
+pub fn hex(name: &OsStr) -> String {
+    name.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn get_path(value: &Value, name: &str) -> Option<HostPath> {

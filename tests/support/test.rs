@@ -232,6 +232,15 @@ impl Test {
         self.capture(self.command_of(&words))
     }
 
+    /// Runs a script of bash in which `$0` is the program. Unlike the others it gives no files to the user first: what the test
+    /// made so stays so.
+    #[track_caller]
+    pub fn shell(&self, script: &str) -> Run {
+        let program = programs().join("claudebox").display().to_string();
+        let words = ["bash", "-c", &self.fill(script), &program].map(str::to_owned);
+        self.capture(self.command_of(&[self.before.as_slice(), &words].concat()))
+    }
+
     /// Starts it and leaves it running.
     pub fn spawn(&self) -> Running {
         self.hand_over();
