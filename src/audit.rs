@@ -6,7 +6,7 @@ use crate::invariants::plan::{Origin, Plan, What};
 use crate::invariants::{Fate, Verdict};
 use crate::leak;
 use crate::style::{Style, Tone};
-use crate::trace::{DecisionId, Trace};
+use crate::trace::{DecisionId, Effect, Site, Trace};
 
 /// The widest column of names.
 const NAME_WIDTH: usize = 26;
@@ -18,6 +18,7 @@ const VALUE_WIDTH: usize = 20;
 pub fn text(plan: &Plan, verdict: &Verdict, trace: &Trace, style: Style) -> String {
     let mut out = variables(plan, trace, style);
     out.push_str(&withheld(verdict, trace, style));
+    out.push_str(&findings(trace, style));
     out.push_str(&mounts(plan, trace, style));
     out.push_str(&network(plan, trace, style));
     out
@@ -84,6 +85,18 @@ fn withheld(verdict: &Verdict, trace: &Trace, style: Style) -> String {
         return String::new();
     }
     format!("{}\n{}\n", style.paint(Tone::Warn, "held back:"), lines.join("\n"))
+}
+
+/// What the check found and no mount can mend.
+fn findings(trace: &Trace, style: Style) -> String {
+    let mut out = String::new();
+    for (_, decision) in trace.iter() {
+        if let (Effect::Note, Site::Host(_)) = (decision.effect, &decision.site) {
+            let text = format!("note: {}: {}", decision.subject, decision.reason);
+            out.push_str(&format!("{}\n", style.paint(Tone::Warn, &text)));
+        }
+    }
+    out
 }
 
 fn mounts(plan: &Plan, trace: &Trace, style: Style) -> String {

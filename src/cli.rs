@@ -32,6 +32,11 @@ pub struct Cli {
     #[arg(short = 'n', long)]
     pub dry_run: bool,
 
+    /// Tell why each variable and each file is, or is not, inside; or one SUBJECT: a path, a variable, a `host:port`
+    #[arg(long, value_name = "SUBJECT", num_args = 0..=1, require_equals = true, default_missing_value = "",
+          action = clap::ArgAction::Append)]
+    pub explain: Option<Vec<OsString>>,
+
     /// Check everything that a launch needs, with the fix beside what is missing
     #[arg(long)]
     pub check: bool,
@@ -121,6 +126,13 @@ impl Cli {
         let mut cli = Self::try_parse_from(line)?;
         cli.arguments = rest.strip_prefix(&[OsString::from("--")]).unwrap_or(rest).to_vec();
         Ok(cli)
+    }
+
+    /// What is to be explained: nothing in particular where the list is empty; `None` where nothing is.
+    #[must_use]
+    pub fn subjects(&self) -> Option<Vec<OsString>> {
+        let subjects = self.explain.as_ref()?;
+        Some(subjects.iter().filter(|subject| !subject.is_empty()).cloned().collect())
     }
 
     /// What is asked of the pipeline.

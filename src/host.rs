@@ -5,6 +5,7 @@ pub mod bubblewrap;
 pub mod claude;
 pub mod git;
 mod locale;
+pub mod namespaces;
 pub mod nix;
 pub mod policies;
 mod sockets;
@@ -22,6 +23,7 @@ use crate::path::{EnvName, HostPath, SandboxPath, printable};
 use crate::sys;
 
 use claude::{Claude, NotFound, Search};
+use namespaces::Namespaces;
 use nix::{Daemon, Platform};
 use terminal::Terminal;
 use tree::Tree;
@@ -29,8 +31,12 @@ use tree::Tree;
 /// The user id inside when the caller is root: Claude Code refuses to skip permissions as uid 0.
 const ORDINARY_ID: u32 = 1000;
 
-/// AppArmor's switch: 1 where only programs with a profile that says so get privileges in a user namespace.
-pub const APPARMOR_SWITCH: &str = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
+/// Permission to read: the bit of the last class.
+pub const READ: u32 = 4;
+/// Permission to write.
+pub const WRITE: u32 = 2;
+/// Permission to enter a directory.
+pub const ENTER: u32 = 1;
 
 /// Longest memory of the machine's administrator that is handed on, in bytes.
 const MEMORY_MAX: u64 = 1024 * 1024;
@@ -55,12 +61,16 @@ pub struct Host {
     pub uid: u32,
     /// The caller's group id.
     pub gid: u32,
+    /// The caller's further groups, which the sandbox keeps.
+    pub groups: Vec<u32>,
     /// The working directory, canonical.
     pub directory: HostPath,
     /// The project's root: the work tree of the repository around the working directory, or that directory itself.
     pub project: HostPath,
     /// The repository, where the project is one.
     pub repository: Option<git::Repository>,
+    /// The repository's settings, by the file that holds them.
+    pub git_settings: Vec<(HostPath, Vec<git::config::Entry>)>,
     /// The environment. Where a name occurs twice the first counts, as for getenv(3).
     pub variables: IndexMap<EnvName, OsString>,
     /// The file system.
@@ -91,8 +101,8 @@ pub struct Host {
     pub places: Places,
     /// This program.
     pub executable: HostPath,
-    /// Whether the kernel lets only chosen programs make user namespaces with privileges in them (AppArmor, as on Ubuntu).
-    pub namespaces_restricted: bool,
+    /// Whether user namespaces can be made.
+    pub namespaces: Namespaces,
     /// The standard streams.
     pub terminal: Terminal,
     /// What the machine's administrator tells Claude Code, if anything.
@@ -159,10 +169,11 @@ impl Host {
             claude: claude::find(&tree, &search),
             bwrap: bubblewrap::find(&tree, search.path, uid, &project),
             sockets: sockets::bound(),
-            namespaces_restricted: uid != 0
-                && tree
-                    .read(std::path::Path::new(APPARMOR_SWITCH), 16)
-                    .is_ok_and(|value| value.starts_with(b"1")),
+            namespaces: Namespaces::look(&tree, uid),
+            git_settings: repository
+                .iter()
+                .flat_map(|repository| git::settings(&tree, repository))
+                .collect(),
             moved_secrets: moved_secrets(&variables, &home),
             places: Places {
                 config: joined(&config, "claudebox")?,
@@ -173,6 +184,7 @@ impl Host {
             user,
             uid,
             gid,
+            groups: sys::groups(),
             directory,
             project,
             repository,
@@ -190,6 +202,20 @@ impl Host {
             Some(rest) if !rest.as_os_str().is_empty() => format!("~/{}", printable(rest.as_os_str())),
             _ => path.to_string(),
         }
+    }
+
+    /// Whether the sandbox's user may do all of it to a file. It is the caller under another number and without capabilities, so
+    /// root has only what its own files grant it.
+    #[must_use]
+    pub fn permits(&self, node: &tree::Node, bits: u32) -> bool {
+        let class = if node.uid == self.uid {
+            6
+        } else if node.gid == self.gid || self.groups.contains(&node.gid) {
+            3
+        } else {
+            0
+        };
+        (node.mode >> class) & bits == bits
     }
 
     /// The user id inside: the caller's, or an ordinary one for root.
@@ -428,9 +454,11 @@ pub fn described(tree: Tree) -> Rc<Host> {
         user: "u".into(),
         uid: 1000,
         gid: 1000,
+        groups: Vec::new(),
         directory: path("/home/u/p"),
         project: path("/home/u/p"),
         repository: None,
+        git_settings: Vec::new(),
         variables: IndexMap::new(),
         tree,
         platform: Platform::Usr,
@@ -443,7 +471,7 @@ pub fn described(tree: Tree) -> Rc<Host> {
         claude: Err(NotFound::Nowhere),
         bwrap: Ok(path("/usr/bin/bwrap")),
         sockets: Vec::new(),
-        namespaces_restricted: false,
+        namespaces: Namespaces::Free,
         moved_secrets: Vec::new(),
         places: Places {
             config: path("/home/u/.config/claudebox"),

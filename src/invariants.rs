@@ -6,6 +6,7 @@ mod masks;
 mod mounts;
 pub mod plan;
 mod project;
+mod remotes;
 pub mod structure;
 #[cfg(test)]
 mod tests;
@@ -102,6 +103,8 @@ pub struct Verdict {
     pub fates: IndexMap<DecisionId, Fate>,
     /// The plan, or everything that is wrong.
     pub outcome: Result<Plan, Refusal>,
+    /// What was put together before it was refused, so that explain can tell about the rest. It is no plan: nothing starts it.
+    pub rejected: Option<Parts>,
 }
 
 impl Verdict {
@@ -116,7 +119,14 @@ impl Verdict {
         Self {
             fates: IndexMap::new(),
             outcome: Err(refusal),
+            rejected: None,
         }
+    }
+
+    /// The parts of the plan, or of what was refused; `None` where the policy did not come to an end.
+    #[must_use]
+    pub fn parts(&self) -> Option<&Parts> {
+        self.outcome.as_ref().ok().map(Plan::parts).or(self.rejected.as_ref())
     }
 }
 
@@ -141,21 +151,32 @@ pub fn check(draft: Draft, trace: &mut Trace, host: &Host, request: &Request, so
     }
     let parts = checker.run(request);
     let Checker {
-        fates,
+        mut fates,
         violations,
         exit,
         ..
     } = checker;
-    let outcome = if violations.is_empty() {
-        Ok(Plan::new(parts))
+    // The network that was decided last is the one there is: what the policy said before the command line is marked.
+    for (id, decision) in trace.iter() {
+        if decision.effect == Effect::Network && id != parts.network_decision {
+            fates.entry(id).or_insert(Fate::Overridden(parts.network_decision));
+        }
+    }
+    let (outcome, rejected) = if violations.is_empty() {
+        (Ok(Plan::new(parts)), None)
     } else {
-        Err(Refusal {
+        let refusal = Refusal {
             diagnostics: violations,
             sources: sources.clone(),
             exit,
-        })
+        };
+        (Err(refusal), Some(parts))
     };
-    Verdict { fates, outcome }
+    Verdict {
+        fates,
+        outcome,
+        rejected,
+    }
 }
 
 /// The state of one check.
@@ -190,6 +211,7 @@ impl Checker<'_> {
         self.order_mounts();
         self.masks_below_mounts();
         self.project_masks();
+        self.remote_secrets();
         self.mount_points();
         self.grant_masks();
         let (network, network_decision) = self.network();

@@ -12,6 +12,7 @@ use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
 use crate::bwrap::{Invocation, Word};
 use crate::check::Trial;
 use crate::diagnostic::Diagnostic;
+use crate::host::namespaces::Namespaces;
 use crate::host::tree::plain;
 use crate::path::{HostPath, printable};
 use crate::sys::{self, Interrupts};
@@ -46,11 +47,14 @@ pub fn exec(bwrap: &HostPath, invocation: &Invocation) -> Diagnostic {
 /// be the command's.
 ///
 /// # Errors
-/// User namespaces are forbidden, or allowed to some programs only (`restricted`) and not to bubblewrap.
-pub fn possible(bwrap: &HostPath, restricted: bool) -> Result<(), Diagnostic> {
+/// User namespaces are forbidden, or allowed to some programs only ([`Namespaces::Chosen`]) and not to bubblewrap.
+pub fn possible(bwrap: &HostPath, namespaces: Namespaces) -> Result<(), Diagnostic> {
+    if namespaces == Namespaces::Free {
+        return Ok(());
+    }
     let forbidden = match sys::try_user_namespace() {
         Err(error) => format!("this system does not let you make a user namespace: {}", plain(&error)),
-        Ok(()) if restricted => match trial(bwrap).sandbox {
+        Ok(()) if namespaces == Namespaces::Chosen => match trial(bwrap).sandbox {
             Err(said) => format!("this system does not let bubblewrap make a sandbox: {said}"),
             Ok(()) => return Ok(()),
         },

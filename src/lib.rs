@@ -27,6 +27,8 @@ pub mod state;
 pub mod audit;
 pub mod awareness;
 pub mod check;
+pub mod explain;
+pub mod view;
 
 pub mod bwrap;
 pub mod dry_run;
@@ -47,7 +49,9 @@ use std::rc::Rc;
 
 use cli::Cli;
 use diagnostic::{Refusal, Sources};
+use explain::{Launch, Look};
 use host::Host;
+use host::policies::Policies;
 use invariants::Verdict;
 use request::Request;
 use script::layer::Source;
@@ -72,22 +76,25 @@ pub const EXIT_USAGE: u8 = 2;
 pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     let request = cli.request();
     let host = Rc::new(Host::gather()?);
-    let decided = decide(&host, &request)?;
-    if cli.check {
-        let trial = host.bwrap.as_ref().ok().map(launch::trial);
-        let items = check::items(&host, &decided, trial.as_ref());
-        let style = Style::of(cli.color, &host.terminal);
-        output::result(&if cli.json {
-            check::json(&items)
-        } else {
-            check::text(&items, style)
-        });
-        return Ok(u8::from(check::stops(&items)));
+    let policies = host.policies(&request)?;
+    let decided = decide_under(&policies, &host, &request);
+    let case = Launch {
+        host: &host,
+        request: &request,
+        layers: &policies.layers,
+        decided: &decided,
+    };
+    if let Some(exit) = inspect(cli, &case) {
+        return Ok(exit);
     }
     let plan = decided.verdict.outcome.as_ref().map_err(Clone::clone)?;
     let invocation = bwrap::invocation(plan);
     if cli.dry_run {
-        output::result_bytes(&dry_run::script(host.bwrap_name(), plan, &invocation));
+        output::result_bytes(&if cli.json {
+            explain::json::dry_run::invocation(host.bwrap_name(), plan, &invocation).into_bytes()
+        } else {
+            dry_run::script(host.bwrap_name(), plan, &invocation)
+        });
         return Ok(0);
     }
     let bwrap = host.bwrap.as_ref().map_err(|missing| Refusal::one(missing.clone()))?;
@@ -98,9 +105,34 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     if !cli.yes {
         prompt::confirm(&host)?;
     }
-    launch::possible(bwrap, host.namespaces_restricted).map_err(Refusal::one)?;
+    launch::possible(bwrap, host.namespaces).map_err(Refusal::one)?;
     prepare::all(plan, host.uid, &host.places.state).map_err(Refusal::one)?;
     Err(Refusal::one(launch::exec(bwrap, &invocation)).into())
+}
+
+/// The modes that print what was decided and start nothing: 0 where all is well, 1 where a launch would be refused.
+fn inspect(cli: &Cli, case: &Launch) -> Option<u8> {
+    let style = Style::of_output(cli.color, &case.host.terminal);
+    if let Some(subjects) = cli.subjects() {
+        output::result(&if cli.json {
+            explain::json(case, &subjects)
+        } else {
+            let quiet = cli.quiet;
+            explain::text(case, &subjects, Look { style, quiet })
+        });
+        return Some(u8::from(case.decided.verdict.outcome.is_err()));
+    }
+    if cli.check {
+        let trial = case.host.bwrap.as_ref().ok().map(launch::trial);
+        let items = check::items(case.host, case.decided, trial.as_ref());
+        output::result(&if cli.json {
+            check::json(&items)
+        } else {
+            check::text(&items, style)
+        });
+        return Some(u8::from(check::stops(&items)));
+    }
+    None
 }
 
 /// Everything that was decided about one launch, whether it may start or not. Every mode of the program prints or starts this.
@@ -119,18 +151,20 @@ pub struct Decided {
 /// # Errors
 /// A policy's file cannot be read. What a policy does wrong is part of the verdict.
 pub fn decide(host: &Rc<Host>, request: &Request) -> Result<Decided, Refusal> {
-    let policies = host.policies(request)?;
+    Ok(decide_under(&host.policies(request)?, host, request))
+}
+
+/// The same with the policies at hand.
+#[must_use]
+pub fn decide_under(policies: &Policies, host: &Rc<Host>, request: &Request) -> Decided {
     let mut decided = decide_with(&policies.layers, host, request);
-    if let Some((name, site)) = policies.profile {
-        decided.trace.record(
-            Effect::Note,
-            format!("profile {name}"),
-            "the posture of this launch",
-            site,
-        );
+    if let Some((name, site)) = &policies.profile {
+        let subject = format!("profile {name}");
+        let reason = "the posture of this launch";
+        decided.trace.record(Effect::Note, subject, reason, site.clone());
     }
-    decided.sources.extend(policies.texts);
-    Ok(decided)
+    decided.sources.extend(policies.texts.iter().cloned());
+    decided
 }
 
 /// The same with the policy's layers at hand, the lowest first.

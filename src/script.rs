@@ -92,10 +92,7 @@ fn ask_all(top: &Layer, host: &Rc<Host>, recorder: &Shared) -> Result<(), Diagno
         {
             let mut recorder = recorder.borrow_mut();
             recorder.hook = Some(hook);
-            recorder
-                .trace
-                .answers
-                .push((hook.name(), Arc::clone(&layer.source.layer)));
+            recorder.trace.answer(hook.name(), Arc::clone(&layer.source.layer));
         }
         match hook {
             Hook::Variable => ask_variables(layer, host, recorder)?,
@@ -173,3 +170,6 @@ fn record_ruling(name: &EnvName, effect: Effect, ruling: Ruling, recorder: &Shar
         .insert(name.clone(), (ruling.verdict, decision));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -148,3 +148,14 @@ pub fn ids() -> (u32, u32) {
     // SAFETY: both calls take nothing, always succeed and touch no memory.
     unsafe { (libc::getuid(), libc::getgid()) }
 }
+
+/// The caller's supplementary groups. None where the kernel does not tell: then a file that only a group may read counts
+/// as unreadable in what is said about it, and the kernel still decides.
+#[must_use]
+pub fn groups() -> Vec<u32> {
+    rustix::process::getgroups()
+        .unwrap_or_default()
+        .into_iter()
+        .map(rustix::process::Gid::as_raw)
+        .collect()
+}

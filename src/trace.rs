@@ -8,6 +8,14 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DecisionId(usize);
 
+impl DecisionId {
+    /// The decision's place in the order of all, from 0.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
 /// Where a decision was taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Site {
@@ -133,10 +141,27 @@ pub struct Decision {
 pub struct Trace {
     decisions: Vec<Decision>,
     /// Which layer answered each hook, in the order of the calls.
-    pub answers: Vec<(&'static str, Arc<str>)>,
+    pub answers: Vec<Answer>,
+}
+
+/// One hook and who answered it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The hook's name.
+    pub hook: &'static str,
+    /// The layer that was asked.
+    pub layer: Arc<str>,
+    /// How many decisions there were before: those from here on, up to the next answer, were taken in this hook.
+    pub from: usize,
 }
 
 impl Trace {
+    /// Notes that a hook is asked of a layer now.
+    pub fn answer(&mut self, hook: &'static str, layer: Arc<str>) {
+        let from = self.decisions.len();
+        self.answers.push(Answer { hook, layer, from });
+    }
+
     /// Appends a decision and names it.
     pub fn record(
         &mut self,

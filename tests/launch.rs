@@ -1,5 +1,10 @@
 //! The start: what is asked, what is refused, what a dry run prints; nothing is started after any error.
 
+use std::io::{BufRead, BufReader};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::support::terminal::Terminal;
 use crate::support::{Test, User, as_both};
 
@@ -204,6 +209,47 @@ For more information, try '--help'.
         Test::new().who(user).args(["--net", "moon", "--exec", "--", "true"]).stderr(TEXT).exit(2).run();
     }
 
+    /// A launcher that is killed at any moment takes everything with it, and leaves no half-made file.
+    fn a_killed_launcher_leaves_nothing(user: User) {
+        // Half a millisecond apart from the start to well beyond the moment at which the payload runs.
+        const MOMENTS: u64 = 60;
+        let base = Test::new().who(user);
+        let tag = base.base().display().to_string();
+        // The sandbox carries the test's own directory on its command line, and the payload in its environment.
+        let payload = ["sh", "-c", "exec sleep 600", &tag];
+        let alive = || processes().into_iter().filter(|(_, text)| text.contains(&tag)).map(|(pid, _)| pid).collect::<Vec<_>>();
+
+        let test = base.args_of(["--yes", "--quiet", "--net", "none", "--exec", "--"].iter().chain(&payload));
+        // The kernel needs a moment to end what is told to end; what lives after it lives on, and is ended here.
+        let survivors = || {
+            std::thread::sleep(Duration::from_secs(2));
+            let survivors = alive();
+            for pid in survivors.iter().filter_map(|pid| Pid::from_raw(*pid)) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+            survivors
+        };
+        let naive = ["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "sh", "-c", "echo up; exec sleep 600", &tag];
+        let mut running = test.spawn_control(&naive);
+        BufReader::new(running.stdout()).read_line(&mut String::new()).expect("the payload's first line");
+        drop(running);
+        assert_ne!(survivors(), Vec::<i32>::new(), "the naive sandbox ends with its launcher");
+
+        for moment in 0..MOMENTS {
+            let running = test.spawn();
+            std::thread::sleep(Duration::from_micros(500 * moment));
+            drop(running);
+        }
+        assert_eq!(survivors(), Vec::<i32>::new(), "processes that outlived their launcher");
+
+        let paths = |test: &Test| test.snapshot().into_keys().map(|path| test.blank(&path.display().to_string())).collect::<Vec<_>>();
+        let fresh = Test::new().who(user).args(["--yes", "--quiet", "--net", "none", "--exec", "--", "true"]);
+        fresh.compare(&fresh.start());
+        // The name of the state's directory is made of the project's path, which is another in each test.
+        let plain = |paths: Vec<String>| paths.into_iter().map(|path| instance(&path)).collect::<Vec<_>>();
+        assert_eq!(plain(paths(&test)), plain(paths(&fresh)));
+    }
+
     /// Nothing is left in the home but claudebox's own directory and what the payload wrote.
     fn a_run_leaves_no_strange_files(user: User) {
         let test = marking(Test::new().who(user)).file("~/.bashrc", "# mine\n");
@@ -215,6 +261,29 @@ For more information, try '--help'.
         assert!(after.remove(&test.at("mark")).is_some());
         assert_eq!(after, before);
     }
+}
+
+/// Every process that can be looked into, with its command line and its environment.
+fn processes() -> Vec<(i32, String)> {
+    let entries = std::fs::read_dir("/proc").expect("/proc");
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter_map(|pid| {
+        let mut text = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        text.extend(std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default());
+        Some((pid, String::from_utf8_lossy(&text).into_owned()))
+    })
+    .collect()
+}
+
+/// A path with the hash in the name of an instance's directory taken out.
+fn instance(path: &str) -> String {
+    let name = |part: &str| match part.rsplit_once('-') {
+        Some((name, hash)) if hash.len() == 16 && hash.chars().all(|letter| letter.is_ascii_hexdigit()) => {
+            format!("{name}-HASH")
+        }
+        _ => part.to_owned(),
+    };
+    path.split('/').map(name).collect::<Vec<_>>().join("/")
 }
 
 /// Only an ordinary user can be kept from reading a directory by its mode.

@@ -17,11 +17,14 @@
     reason = "a test reads the host, starts processes, and ends by panicking"
 )]
 
+mod audit;
 mod canary;
 mod claude_code;
+mod explain_kernel;
 mod hostile_policy;
 mod launch;
 
+mod layers;
 mod policies;
 mod requirements;
 mod rhai_facts;

@@ -99,6 +99,24 @@ pub fn canonical_root(repository: &Repository) -> &HostPath {
     &repository.root
 }
 
+/// The repository's own settings, by the file that holds them. Their form was judged when the repository was found, so a file
+/// that is absent or changed meanwhile has none.
+#[must_use]
+pub fn settings(tree: &Tree, repository: &Repository) -> Vec<(HostPath, Vec<config::Entry>)> {
+    let files = [
+        repository.common_dir.join("config"),
+        repository.git_dir.join("config.worktree"),
+    ];
+    files
+        .into_iter()
+        .filter_map(|file| {
+            let file = file.ok()?;
+            let text = tree.read(file.as_path(), judge::CONFIG_MAX).ok()?;
+            Some((file, config::parse(&text).ok()?))
+        })
+        .collect()
+}
+
 /// A repository that contradicts itself, or a part of it that could not be looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forged {

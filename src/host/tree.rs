@@ -45,6 +45,8 @@ pub struct Node {
     pub kind: Kind,
     /// The owner's user id.
     pub uid: u32,
+    /// The group's id.
+    pub gid: u32,
     /// Permission bits, without the file type.
     pub mode: u32,
     /// Hard links to the file.
@@ -90,9 +92,6 @@ pub struct Tree {
     /// Directories whose way was followed before: a launch asks about hundreds of paths in a few directories.
     resolved: RefCell<HashMap<OsString, Rc<Resolved>>>,
 }
-
-/// From how many questions on a directory is reading it cheaper than asking.
-const LOOK_AHEAD_MIN: usize = 6;
 
 /// Where the answers come from.
 #[derive(Debug)]
@@ -182,6 +181,16 @@ impl Tree {
         }
     }
 
+    /// Whether the file system that holds an existing path is mounted without write access on the host.
+    #[must_use]
+    pub fn write_protected(&self, path: &Path) -> bool {
+        match &self.source {
+            Source::Described(_) => false,
+            Source::Real(_) => rustix::fs::statvfs(path)
+                .is_ok_and(|answer| answer.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY)),
+        }
+    }
+
     /// The names in a directory, sorted, each with whether it is a directory itself (a link to one is not); empty where
     /// there is no such directory. One system call for many names: no more is asked of a file than the directory tells.
     ///
@@ -216,35 +225,6 @@ impl Tree {
         Ok(entries)
     }
 
-    /// Prepares for questions about many paths, most of which do not exist: a directory that is asked about often is read
-    /// once, and what is not in it needs no question of its own. The answers stay the same.
-    pub fn look_ahead<'paths>(&self, paths: impl Iterator<Item = &'paths HostPath>) {
-        let Source::Real(seen) = &self.source else {
-            return;
-        };
-        let mut asked: HashMap<HostPath, Vec<&std::ffi::OsStr>> = HashMap::new();
-        for (parent, name) in paths.filter_map(|path| path.parent().zip(path.name())) {
-            asked.entry(parent).or_default().push(name);
-        }
-        for (parent, names) in asked.into_iter().filter(|(_, names)| names.len() >= LOOK_AHEAD_MIN) {
-            let Ok(directory) = self.resolve_directory(&parent) else {
-                continue;
-            };
-            let Ok(entries) = self.entries(directory.path.as_path()) else {
-                continue;
-            };
-            for name in names {
-                if entries
-                    .binary_search_by(|(entry, _)| entry.as_os_str().cmp(name))
-                    .is_err()
-                {
-                    let path = directory.path.as_path().join(name).into_os_string();
-                    seen.borrow_mut().entry(path).or_insert(None);
-                }
-            }
-        }
-    }
-
     /// The names in a directory, sorted; empty where there is no such directory.
     ///
     /// # Errors
@@ -262,6 +242,7 @@ fn described_node(kind: Kind, uid: u32) -> Node {
     Node {
         kind,
         uid,
+        gid: uid,
         mode,
         links: 1,
         length: 0,
@@ -286,6 +267,7 @@ fn node_of(path: &Path, metadata: &std::fs::Metadata) -> Result<Node, Unreadable
     Ok(Node {
         kind,
         uid: metadata.uid(),
+        gid: metadata.gid(),
         mode: metadata.mode() & 0o7777,
         links: metadata.nlink(),
         length: metadata.len(),

@@ -144,6 +144,12 @@ impl Plan {
         Self { parts }
     }
 
+    /// All parts, to be looked at.
+    #[must_use]
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
     /// The environment inside, in the order in which it is shown.
     #[must_use]
     pub fn variables(&self) -> &IndexMap<EnvName, Variable> {
