@@ -5,6 +5,8 @@ use crate::draft::Network;
 use crate::invariants::plan::{Origin, Plan, What};
 use crate::invariants::{Fate, Verdict};
 use crate::leak;
+use crate::net::rules::Packet;
+use crate::net::{Internet, NAME_SERVER};
 use crate::style::{Style, Tone};
 use crate::trace::{DecisionId, Effect, Site, Trace};
 
@@ -21,6 +23,9 @@ pub fn text(plan: &Plan, verdict: &Verdict, trace: &Trace, style: Style) -> Stri
     out.push_str(&findings(trace, style));
     out.push_str(&mounts(plan, trace, style));
     out.push_str(&network(plan, trace, style));
+    if let Some(internet) = plan.internet() {
+        out.push_str(&openings(internet, trace, style));
+    }
     out
 }
 
@@ -104,8 +109,13 @@ fn mounts(plan: &Plan, trace: &Trace, style: Style) -> String {
     let mut writable = Vec::new();
     let mut readable = Vec::new();
     let mut masked = Vec::new();
+    let mut kept = Vec::new();
     for mount in plan.mounts() {
+        let effect = trace.get(mount.decision).map(|decision| decision.effect);
         match &mount.what {
+            // A pin shows nothing that its directory's mount does not show already.
+            What::Bind { writable: true, .. } if matches!(effect, Some(Effect::Pin | Effect::Protect)) => {}
+            What::Bind { .. } if effect == Some(Effect::Protect) => kept.push(mount.at.to_string()),
             What::Bind { writable: true, .. } => {
                 writable.push(format!("  write  {}  {}", mount.at, reason(trace, mount.decision)))
             }
@@ -121,8 +131,14 @@ fn mounts(plan: &Plan, trace: &Trace, style: Style) -> String {
         out.push('\n');
     }
     out.push_str(&wrapped("  read   ", &readable));
+    out.push_str(&wrapped("  kept   ", &kept));
     for line in masked {
         out.push_str(&line);
+        out.push('\n');
+    }
+    for (_, decision) in trace.iter().filter(|(_, decision)| decision.effect == Effect::OpenPath) {
+        let line = format!("  open   {}  {}", decision.subject, decision.reason);
+        out.push_str(&style.paint(Tone::Warn, &line));
         out.push('\n');
     }
     out
@@ -166,4 +182,40 @@ fn network(plan: &Plan, trace: &Trace, style: Style) -> String {
             format!("{}\n", style.paint(Tone::Warn, &warning))
         }
     }
+}
+
+/// Everything that makes this network more, or less, than the internet.
+fn openings(internet: &Internet, trace: &Trace, style: Style) -> String {
+    let mut lines = Vec::new();
+    for rule in internet.rules.iter() {
+        match rule.packet {
+            Packet::To(end) if end.address != NAME_SERVER => {
+                lines.push(format!("  open    {end}  {}", reason(trace, rule.decision)));
+            }
+            _ => {}
+        }
+    }
+    for port in &internet.host_ports {
+        let why = reason(trace, port.decision);
+        lines.push(format!("  open    localhost:{}, this host's  {why}", port.number));
+    }
+    for port in &internet.published {
+        let why = reason(trace, port.decision);
+        lines.push(format!("  publish localhost:{}, the sandbox's  {why}", port.number));
+    }
+    match internet.name_servers.as_slice() {
+        [] => lines.push(style.paint(
+            Tone::Warn,
+            "  names do not resolve: `/etc/resolv.conf` has no name server with an address of IPv4",
+        )),
+        [_] => {}
+        [first, ..] => lines.push(format!(
+            "  names are asked at {first}, the first of this host's name servers, alone"
+        )),
+    }
+    let mut out = lines.join("\n");
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    out
 }

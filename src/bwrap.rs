@@ -13,7 +13,7 @@ use std::ffi::{OsStr, OsString};
 
 use crate::draft::Network;
 use crate::invariants::plan::{Mount, Plan, What};
-use crate::invariants::structure::HOSTNAME;
+use crate::invariants::structure::{HOSTNAME, LOCK};
 use crate::path::EnvName;
 use crate::seccomp;
 
@@ -31,6 +31,8 @@ pub enum Word {
     },
     /// The number of the descriptor through which bubblewrap reads this file.
     File(usize),
+    /// The number of the descriptor that ends the network with the sandbox: bubblewrap's process 1 inside holds it open.
+    Lifeline,
 }
 
 /// Bubblewrap's invocation, before its files have descriptors.
@@ -89,8 +91,14 @@ impl Invocation {
             HOSTNAME,
             "--unshare-cgroup",
         ]);
-        if plan.network() == Network::None {
-            self.option(&["--unshare-net"]);
+        match plan.network() {
+            Network::None => self.option(&["--unshare-net"]),
+            // INVARIANT(network): bubblewrap stays in the namespace in which the launcher starts it.
+            Network::Internet => {
+                self.option(&["--sync-fd"]);
+                self.options.push(Word::Lifeline);
+            }
+            Network::Host => {}
         }
         self.option(&["--die-with-parent", "--cap-drop", "ALL"]);
     }
@@ -146,7 +154,7 @@ impl Invocation {
             // A caller who is root owns the host's sysctls even from inside: one write to core_pattern would run code outside.
             self.option(&["--ro-bind", "/proc/sys", "/proc/sys"]);
         }
-        self.option(&["--remount-ro", "/"]);
+        self.option(&["--remount-ro", "/", "--lock-file", LOCK]);
         self.option(&["--seccomp"]);
         let filter = self.file(seccomp::program());
         self.options.push(filter);

@@ -1,6 +1,8 @@
 //! The command line: our options first; the first word that is not ours, and all after it, belong to Claude Code.
 //! Parsing touches nothing.
 
+mod documents;
+
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -41,6 +43,18 @@ pub struct Cli {
     #[arg(long)]
     pub check: bool,
 
+    /// Show what earlier sessions left here that programs of this host would run or obey
+    #[arg(long)]
+    pub report: bool,
+
+    /// With `--explain`: write it to FILE, which must not exist, as one page to look at in a browser
+    #[arg(long, value_name = "FILE", requires = "explain", conflicts_with = "json")]
+    pub html: Option<PathBuf>,
+
+    /// Remove the state of projects that are gone, after showing which and asking; with `--dry-run` only show
+    #[arg(long, conflicts_with_all = ["check", "shell", "exec"])]
+    pub gc: bool,
+
     /// Print for programs instead of people
     #[arg(long)]
     pub json: bool,
@@ -77,13 +91,21 @@ pub struct Cli {
     #[arg(long, value_name = "PATH[:DEST]")]
     pub mount_rw: Vec<OsString>,
 
-    /// Leave out the audit
+    /// Leave out the audit; with `--explain`, all that simply took effect
     #[arg(short = 'q', long)]
     pub quiet: bool,
 
     /// Colour: on a terminal, always, or never
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub color: ColorWhen,
+
+    /// Print completions for SHELL
+    #[arg(long, value_name = "SHELL")]
+    pub completions: Option<clap_complete::Shell>,
+
+    /// Print the manual page
+    #[arg(long)]
+    pub man: bool,
 
     /// Words for Claude Code, or the command of `--exec`
     #[arg(value_name = "CLAUDE_ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
@@ -126,6 +148,22 @@ impl Cli {
         let mut cli = Self::try_parse_from(line)?;
         cli.arguments = rest.strip_prefix(&[OsString::from("--")]).unwrap_or(rest).to_vec();
         Ok(cli)
+    }
+
+    /// A document that is generated from the command line's definition, where one is asked for.
+    #[must_use]
+    pub fn document(&self) -> Option<Vec<u8>> {
+        match self.completions {
+            Some(shell) => Some(documents::completions(shell)),
+            None if self.man => documents::manual().ok(),
+            None => None,
+        }
+    }
+
+    /// Whether this only looks, and starts nothing.
+    #[must_use]
+    pub fn inspects(&self) -> bool {
+        self.explain.is_some() || self.check || self.dry_run
     }
 
     /// What is to be explained: nothing in particular where the list is empty; `None` where nothing is.

@@ -1,8 +1,11 @@
 //! `--explain`: why each variable and each file is, or is not, inside. Prints the trace and the verdict of this very launch;
 //! decides nothing and looks at nothing that the launch does not look at.
 
+pub mod html;
 pub mod json;
 pub mod subject;
+#[cfg(test)]
+mod tests;
 mod text;
 pub mod what_if;
 mod whole;
@@ -116,7 +119,7 @@ impl Group {
     #[must_use]
     pub fn of(id: DecisionId, decision: &Decision, trace: &Trace) -> Self {
         match (decision.effect, &decision.site) {
-            (Effect::Network, _) => Self::Network,
+            (Effect::Network | Effect::Open | Effect::Close | Effect::Publish, _) => Self::Network,
             (Effect::Hide, _) => Self::Variables,
             (_, Site::Host(_)) => Self::Claudebox,
             (Effect::Pass | Effect::PassSecret | Effect::Set, _) => Self::Variables,

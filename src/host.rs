@@ -1,16 +1,19 @@
 //! The facts about the host, gathered once: the only reader of the environment, the file system and ids.
 //! Everything after it is a function of the values it holds. Decides nothing.
 
-pub mod bubblewrap;
 pub mod claude;
 pub mod git;
 mod locale;
 pub mod namespaces;
+pub mod network;
 pub mod nix;
+pub mod own;
 pub mod policies;
+pub mod program;
 mod sockets;
 pub mod terminal;
 pub mod tree;
+pub mod volume;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -19,17 +22,23 @@ use std::rc::Rc;
 use indexmap::IndexMap;
 
 use crate::diagnostic::{Diagnostic, Refusal};
+use crate::net::resolver::Resolver;
 use crate::path::{EnvName, HostPath, SandboxPath, printable};
 use crate::sys;
 
 use claude::{Claude, NotFound, Search};
 use namespaces::Namespaces;
+use network::Network;
 use nix::{Daemon, Platform};
 use terminal::Terminal;
 use tree::Tree;
+use volume::Volume;
 
 /// The user id inside when the caller is root: Claude Code refuses to skip permissions as uid 0.
 const ORDINARY_ID: u32 = 1000;
+
+/// Where the state lies, below the home.
+const STATE: &str = ".claudebox";
 
 /// Permission to read: the bit of the last class.
 pub const READ: u32 = 4;
@@ -69,6 +78,8 @@ pub struct Host {
     pub project: HostPath,
     /// The repository, where the project is one.
     pub repository: Option<git::Repository>,
+    /// The configuration files that git obeys in every repository of the user's.
+    pub git_config: Vec<HostPath>,
     /// The repository's settings, by the file that holds them.
     pub git_settings: Vec<(HostPath, Vec<git::config::Entry>)>,
     /// The environment. Where a name occurs twice the first counts, as for getenv(3).
@@ -93,6 +104,8 @@ pub struct Host {
     pub claude: Result<Claude, NotFound>,
     /// Bubblewrap.
     pub bwrap: Result<HostPath, Diagnostic>,
+    /// The host's network.
+    pub network: Network,
     /// Unix sockets that are bound right now.
     pub sockets: Vec<HostPath>,
     /// Where variables say that secrets lie, and which variable says so.
@@ -107,6 +120,10 @@ pub struct Host {
     pub terminal: Terminal,
     /// What the machine's administrator tells Claude Code, if anything.
     pub managed_memory: Vec<u8>,
+    /// The file system that holds the root of [`Self::instance_root`].
+    pub volume: Volume,
+    /// The time, in seconds since 1970.
+    pub now: u64,
 }
 
 impl Host {
@@ -147,6 +164,12 @@ impl Host {
             home: &home,
             uid,
         };
+        let programs = program::Search {
+            tree: &tree,
+            path: search.path,
+            uid,
+            project: &project,
+        };
         let identity = git::identity::identity(&tree, &home, &config);
         let mut safe = vec![&project];
         safe.extend(
@@ -155,6 +178,10 @@ impl Host {
                 .filter(|repository| !repository.common_dir.within(&project))
                 .map(|repository| &repository.common_dir),
         );
+        let mut git_config = git::identity::files(&home, &config);
+        git_config.extend(HostPath::new("/etc/gitconfig"));
+        let root = repository.as_ref().map_or(&project, git::canonical_root);
+        let volume = Volume::holding(root).map_err(|why| Refusal::one(Diagnostic::new("host", why)))?;
         let managed_memory = tree
             .read(std::path::Path::new(crate::awareness::PLACE), MEMORY_MAX)
             .unwrap_or_default();
@@ -167,7 +194,8 @@ impl Host {
             ca_extra: certificates(&tree, &[value("NODE_EXTRA_CA_CERTS")], &[]),
             gitconfig: git::identity::gitconfig(&identity, &safe),
             claude: claude::find(&tree, &search),
-            bwrap: bubblewrap::find(&tree, search.path, uid, &project),
+            bwrap: programs.find(&program::BUBBLEWRAP),
+            network: Network::look(&programs),
             sockets: sockets::bound(),
             namespaces: Namespaces::look(&tree, uid),
             git_settings: repository
@@ -177,9 +205,12 @@ impl Host {
             moved_secrets: moved_secrets(&variables, &home),
             places: Places {
                 config: joined(&config, "claudebox")?,
-                state: joined(&home, ".claudebox")?,
+                state: joined(&home, STATE)?,
             },
             managed_memory,
+            git_config,
+            volume,
+            now: own::now(),
             home,
             user,
             uid,
@@ -258,6 +289,49 @@ impl Host {
         outside
     }
 
+    /// What of the project's repository the host's git would run or obey: in its work tree and in its git directory.
+    ///
+    /// # Errors
+    /// When a part of it cannot be protected: see [`git::surface`].
+    pub fn project_surface(&self) -> Result<git::Surface, git::Forged> {
+        match &self.repository {
+            Some(repository) => git::surface(&self.tree, repository, &self.git_config),
+            None => self.folder_surface(&self.project),
+        }
+    }
+
+    /// The same of another directory that the sandbox may write to.
+    ///
+    /// # Errors
+    /// As [`Self::project_surface`], or when the repository around it contradicts itself.
+    pub fn other_surface(&self, directory: &HostPath) -> Result<git::Surface, git::Forged> {
+        let around = git::discover(&self.tree, directory, &self.home, self.uid)?;
+        let shown = |part: &HostPath| part.within(directory);
+        match around.filter(|found| shown(&found.work_tree) || shown(&found.git_dir) || shown(&found.common_dir)) {
+            Some(repository) => git::surface(&self.tree, &repository, &self.git_config),
+            None => self.folder_surface(directory),
+        }
+    }
+
+    fn folder_surface(&self, directory: &HostPath) -> Result<git::Surface, git::Forged> {
+        git::surface_of_folder(&self.tree, directory, &self.home, self.uid, &self.git_config)
+    }
+
+    /// Where the companion notes that it made a path for the time of a session.
+    ///
+    /// # Errors
+    /// Never for a path of the state; the type of a joined path says otherwise.
+    pub fn reservation_record(&self, path: &HostPath) -> Result<HostPath, crate::path::Malformed> {
+        self.reservation_records().join(crate::state::digest(path))
+    }
+
+    /// The directory of all such notes.
+    #[must_use]
+    pub fn reservation_records(&self) -> HostPath {
+        let state = &self.places.state;
+        state.join("reserved").unwrap_or_else(|_| state.clone())
+    }
+
     /// claudebox's own directories, and what each is.
     #[must_use]
     pub fn own_paths(&self) -> [(HostPath, &'static str); 2] {
@@ -272,6 +346,7 @@ impl Host {
     pub fn guarded_programs(&self) -> Vec<(HostPath, &'static str)> {
         let mut programs = vec![(self.executable.clone(), "claudebox itself")];
         programs.extend(self.bwrap.iter().map(|bwrap| (bwrap.clone(), "bubblewrap")));
+        programs.extend(self.network.slirp.iter().map(|slirp| (slirp.clone(), "slirp4netns")));
         programs.extend(
             self.claude
                 .iter()
@@ -458,6 +533,7 @@ pub fn described(tree: Tree) -> Rc<Host> {
         directory: path("/home/u/p"),
         project: path("/home/u/p"),
         repository: None,
+        git_config: Vec::new(),
         git_settings: Vec::new(),
         variables: IndexMap::new(),
         tree,
@@ -470,6 +546,12 @@ pub fn described(tree: Tree) -> Rc<Host> {
         gitconfig: Vec::new(),
         claude: Err(NotFound::Nowhere),
         bwrap: Ok(path("/usr/bin/bwrap")),
+        network: Network {
+            own: Ok(Vec::new()),
+            resolver: Resolver::parse(b"nameserver 192.168.1.1\nsearch lan\n"),
+            slirp: Ok(path("/usr/bin/slirp4netns")),
+            tun: Ok(()),
+        },
         sockets: Vec::new(),
         namespaces: Namespaces::Free,
         moved_secrets: Vec::new(),
@@ -480,5 +562,12 @@ pub fn described(tree: Tree) -> Rc<Host> {
         executable: path("/usr/bin/claudebox"),
         terminal: Terminal::default(),
         managed_memory: Vec::new(),
+        volume: Volume {
+            point: path("/"),
+            kind: 0xef53,
+            id: 1,
+            device: 1,
+        },
+        now: 1_764_000_000,
     })
 }

@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 
+use crate::companion;
 use crate::output;
 use crate::path::printable;
 use crate::sys::{self, Interrupts};
@@ -18,6 +19,16 @@ pub fn is_init(program: Option<&OsString>) -> bool {
 #[expect(clippy::disallowed_methods, reason = "becomes the command inside the sandbox")]
 pub fn run(command: &[OsString]) -> u8 {
     sys::interrupts(Interrupts::Usual);
+    // INVARIANT(mounts-verified): the command starts when the companion has seen that the sandbox is what was checked.
+    let Some(command) = companion::pass_gate(command) else {
+        return crate::EXIT_REFUSED;
+    };
+    // INVARIANT(no-inherited-fds): bubblewrap closes what it was given in all its processes but this one. What comes with it
+    // is the launcher's lock, which bubblewrap has taken by itself now.
+    if sys::close_others_on_exec().is_err() {
+        output::error("error[no-inherited-fds]: cannot close the launcher's descriptors\n");
+        return crate::EXIT_REFUSED;
+    }
     let Some((program, arguments)) = command.split_first() else {
         return crate::EXIT_REFUSED;
     };

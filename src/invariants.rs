@@ -4,10 +4,12 @@
 mod hidden;
 mod masks;
 mod mounts;
+mod network;
 pub mod plan;
 mod project;
 mod remotes;
 pub mod structure;
+mod surface;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -16,7 +18,7 @@ use indexmap::IndexMap;
 
 use crate::awareness;
 use crate::diagnostic::{Diagnostic, Refusal, Sources};
-use crate::draft::{Draft, Network};
+use crate::draft::Draft;
 use crate::host::Host;
 use crate::path::{HostPath, SandboxPath};
 use crate::request::Request;
@@ -47,6 +49,7 @@ pub const CODES: &[(&str, &str)] = &[
         "secret-exposed",
         "no mount shows a secret of the floor or of the policy",
     ),
+    ("secret-in-project", "`.env` and its kin inside the project are masked"),
     ("project-root", "the project is no system directory, no home, no secret"),
     ("no-sockets", "no mount shows a daemon's socket"),
     (
@@ -61,6 +64,22 @@ pub const CODES: &[(&str, &str)] = &[
     (
         "unique-destination",
         "no two mounts on one place, and none that uncovers a mask",
+    ),
+    (
+        "git-pointers",
+        "a repository that contradicts itself, or claims another one's git directory, is not mounted",
+    ),
+    (
+        "git-exec-surface",
+        "what the host's git would run or obey cannot be written, replaced or put where nothing was",
+    ),
+    (
+        "agent-config",
+        "what other programs of the host run or obey unasked is read-only where it exists, and reported where it does not",
+    ),
+    (
+        "mounts-verified",
+        "nothing runs in a sandbox before its mounts were compared with what was checked",
     ),
     (
         "namespaces",
@@ -141,6 +160,9 @@ pub fn check(draft: Draft, trace: &mut Trace, host: &Host, request: &Request, so
         mounts: Vec::new(),
         prepared: Vec::new(),
         masks: Vec::new(),
+        protected: IndexMap::new(),
+        reserved: Vec::new(),
+        opened: Vec::new(),
         fates: IndexMap::new(),
         violations: Vec::new(),
         unfit: false,
@@ -189,6 +211,12 @@ struct Checker<'run> {
     /// What the launcher makes on the host before the start: it is there when bubblewrap looks.
     prepared: Vec<HostPath>,
     masks: Vec<(SandboxPath, DecisionId)>,
+    /// The mounts that protect what programs of the host obey, by their places.
+    protected: IndexMap<SandboxPath, surface::Guard>,
+    /// What is made for the time of the session.
+    reserved: Vec<plan::Reserved>,
+    /// The policy's openings that opened something.
+    opened: Vec<DecisionId>,
     fates: IndexMap<DecisionId, Fate>,
     violations: Vec<Diagnostic>,
     /// The project itself was refused: what follows from that is not told again.
@@ -205,23 +233,26 @@ impl Checker<'_> {
         self.base_mounts();
         self.policy_mounts();
         let state = self.state_mounts();
+        let network = self.network();
         self.idle_name_rules();
         let variables = self.variables();
         let (command, command_decision) = self.command(request, &variables);
+        self.protect_surface();
         self.order_mounts();
         self.masks_below_mounts();
         self.project_masks();
         self.remote_secrets();
         self.mount_points();
         self.grant_masks();
-        let (network, network_decision) = self.network();
         self.working_directory();
-        self.tell_claude(network);
+        self.tell_claude(&network);
+        let reserved = self.reserved_and_mounted();
         Parts {
             variables,
             mounts: std::mem::take(&mut self.mounts),
-            network,
-            network_decision,
+            network: network.kind,
+            network_decision: network.decision,
+            internet: network.internet,
             uid: self.host.inside_uid(),
             gid: self.host.inside_gid(),
             root: self.host.uid == 0,
@@ -230,6 +261,7 @@ impl Checker<'_> {
             command_decision,
             isolation,
             preparations: state.preparations,
+            reserved,
         }
     }
 
@@ -267,25 +299,6 @@ impl Checker<'_> {
         self.violations.push(diagnostic);
     }
 
-    /// INVARIANT(network): without a decision there is no network.
-    fn network(&mut self) -> (Network, DecisionId) {
-        match self.draft.network {
-            Some((Network::Internet, decision)) => {
-                self.violation(
-                    Diagnostic::new("network", "a network with the internet alone is not built yet")
-                        .hint("choose `--net none`, or `--net host`, which is not isolated"),
-                    decision,
-                );
-                (Network::Internet, decision)
-            }
-            Some((network, decision)) => (network, decision),
-            None => (
-                Network::None,
-                self.host_rule(Effect::Network, "none", "no policy decided on a network", "network"),
-            ),
-        }
-    }
-
     /// The working directory must be there, or the command would start somewhere else.
     fn working_directory(&mut self) {
         let directory = self.host.directory.same_inside();
@@ -307,9 +320,15 @@ impl Checker<'_> {
     }
 
     /// What is true of this launch, for Claude Code to read and not to change.
-    fn tell_claude(&mut self, network: Network) {
+    fn tell_claude(&mut self, network: &network::Chosen) {
         if let Ok(at) = SandboxPath::new(awareness::PLACE) {
-            let text = awareness::text(self.host, &self.mounts, network, self.trace);
+            let text = awareness::text(
+                self.host,
+                &self.mounts,
+                network.kind,
+                network.internet.as_ref(),
+                self.trace,
+            );
             self.told(at, text, "what is true of this launch");
         }
         if let Ok(at) = SandboxPath::new(awareness::SETTINGS_PLACE) {

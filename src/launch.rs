@@ -1,5 +1,7 @@
 //! Becomes bubblewrap. The only starter of processes; no shell and no supervisor stays between the terminal and Claude Code.
 
+pub mod network;
+
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -8,14 +10,19 @@ use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
 use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
+use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::bwrap::{Invocation, Word};
 use crate::check::Trial;
+use crate::companion::{Companion, Task};
 use crate::diagnostic::Diagnostic;
 use crate::host::namespaces::Namespaces;
 use crate::host::tree::plain;
 use crate::path::{HostPath, printable};
+use crate::prepare::Held;
 use crate::sys::{self, Interrupts};
+
+use network::Needs;
 
 /// Becomes bubblewrap with this invocation. Returns only where that failed.
 ///
@@ -25,8 +32,23 @@ use crate::sys::{self, Interrupts};
     clippy::disallowed_methods,
     reason = "the one place that starts a process on the host"
 )]
-pub fn exec(bwrap: &HostPath, invocation: &Invocation) -> Diagnostic {
-    let prepared = prepare(invocation);
+pub fn exec(bwrap: &HostPath, network: Option<&Needs>, invocation: &Invocation, task: Task, held: &Held) -> Diagnostic {
+    if let Err(error) = shut() {
+        return failed("shut what must not be inherited", &error);
+    }
+    let companion = match Companion::start(task) {
+        Ok(companion) => companion,
+        Err(error) => return error,
+    };
+    // INVARIANT(network): whatever fails on the way to an isolated network, bubblewrap is not started.
+    let lifeline = match network.map(network::attach).transpose() {
+        Ok(lifeline) => lifeline,
+        Err(error) => return error,
+    };
+    let prepared = prepare(invocation, &companion, lifeline.as_ref()).and_then(|prepared| {
+        held.keep_over_exec()?;
+        Ok(prepared)
+    });
     let (_files, arguments) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => return failed("prepare the start", &error),
@@ -114,12 +136,20 @@ fn failed(what: &str, error: &io::Error) -> Diagnostic {
     Diagnostic::new("launch", format!("cannot {what}: {}", plain(error))).hint("nothing was started")
 }
 
-/// Shuts what must not be inherited, then opens what bubblewrap reads: one file for its options, and those that they name.
-fn prepare(invocation: &Invocation) -> io::Result<(Vec<OwnedFd>, Vec<OsString>)> {
+/// Shuts what must not be inherited, before anything else is opened or started.
+fn shut() -> io::Result<()> {
     // INVARIANT(no-inherited-fds): the caller's descriptors first, so that ours, opened after it, are the only others.
     sys::close_others_on_exec()?;
     // INVARIANT(tty-and-keyring): the keyring is a property of this process that the exec keeps.
-    sys::fresh_session_keyring()?;
+    sys::fresh_session_keyring()
+}
+
+/// Opens what bubblewrap reads: one file for its options, and those that they name; and hands the companion's ends on.
+fn prepare(
+    invocation: &Invocation,
+    companion: &Companion,
+    lifeline: Option<&OwnedFd>,
+) -> io::Result<(Vec<OwnedFd>, Vec<OsString>)> {
     let mut files = Vec::with_capacity(invocation.files.len() + 1);
     for content in &invocation.files {
         files.push(memory_file(content)?);
@@ -134,12 +164,24 @@ fn prepare(invocation: &Invocation) -> io::Result<(Vec<OwnedFd>, Vec<OsString>)>
                     .ok_or_else(|| io::Error::other("an option names a file that is not there"))?;
                 options.extend_from_slice(file.as_raw_fd().to_string().as_bytes());
             }
+            Word::Lifeline => {
+                let lifeline =
+                    lifeline.ok_or_else(|| io::Error::other("an option names a network that is not there"))?;
+                fcntl_setfd(lifeline, FdFlags::empty())?;
+                options.extend_from_slice(lifeline.as_raw_fd().to_string().as_bytes());
+            }
         }
         options.push(0);
     }
     let options = memory_file(&options)?;
-    let mut arguments: Vec<OsString> = vec!["--args".into(), options.as_raw_fd().to_string().into(), "--".into()];
-    arguments.extend(invocation.command.iter().cloned());
+    let (info, gate) = companion.hand_over()?;
+    let mut arguments: Vec<OsString> = vec!["--args".into(), options.as_raw_fd().to_string().into()];
+    arguments.extend(info.into_iter().map(OsString::from));
+    arguments.push("--".into());
+    // Our own first program, which waits at the gate and then becomes the command.
+    arguments.extend(invocation.command.first().cloned());
+    arguments.push(gate.into());
+    arguments.extend(invocation.command.iter().skip(1).cloned());
     files.push(options);
     Ok((files, arguments))
 }

@@ -17,6 +17,7 @@ pub mod path;
 pub mod script;
 
 pub mod draft;
+pub mod net;
 pub mod trace;
 
 pub mod floor;
@@ -31,9 +32,12 @@ pub mod explain;
 pub mod view;
 
 pub mod bwrap;
+pub mod companion;
 pub mod dry_run;
+pub mod gc;
 pub mod init;
 pub mod launch;
+pub mod leftover;
 pub mod memory;
 pub mod prepare;
 pub mod prompt;
@@ -52,6 +56,7 @@ use diagnostic::{Refusal, Sources};
 use explain::{Launch, Look};
 use host::Host;
 use host::policies::Policies;
+use host::terminal::Terminal;
 use invariants::Verdict;
 use request::Request;
 use script::layer::Source;
@@ -74,17 +79,24 @@ pub const EXIT_USAGE: u8 = 2;
 /// # Errors
 /// A [`Refusal`] with everything that is wrong; nothing was started.
 pub fn run(cli: &Cli) -> anyhow::Result<u8> {
+    if let Some(document) = cli.document() {
+        output::result_bytes(&document);
+        return Ok(0);
+    }
+    if cli.gc {
+        return Ok(gc::run(cli)?);
+    }
     let request = cli.request();
     let host = Rc::new(Host::gather()?);
     let policies = host.policies(&request)?;
-    let decided = decide_under(&policies, &host, &request);
+    let decided = decide(&policies, &host, &request);
     let case = Launch {
         host: &host,
         request: &request,
         layers: &policies.layers,
         decided: &decided,
     };
-    if let Some(exit) = inspect(cli, &case) {
+    if let Some(exit) = inspect(cli, &case)? {
         return Ok(exit);
     }
     let plan = decided.verdict.outcome.as_ref().map_err(Clone::clone)?;
@@ -93,34 +105,72 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
         output::result_bytes(&if cli.json {
             explain::json::dry_run::invocation(host.bwrap_name(), plan, &invocation).into_bytes()
         } else {
-            dry_run::script(host.bwrap_name(), plan, &invocation)
+            dry_run::script(&host, plan, &invocation)
         });
         return Ok(0);
     }
     let bwrap = host.bwrap.as_ref().map_err(|missing| Refusal::one(missing.clone()))?;
+    let network = launch::network::needs(plan, &host).map_err(Refusal::one)?;
     if !cli.quiet {
         let style = Style::of(cli.color, &host.terminal);
         output::error(&audit::text(plan, &decided.verdict, &decided.trace, style));
+        let left = leftover::report::text(&host.tree, &leftover::Places::of(&host));
+        output::error(&style.paint(style::Tone::Warn, &left));
     }
     if !cli.yes {
         prompt::confirm(&host)?;
     }
     launch::possible(bwrap, host.namespaces).map_err(Refusal::one)?;
-    prepare::all(plan, host.uid, &host.places.state).map_err(Refusal::one)?;
-    Err(Refusal::one(launch::exec(bwrap, &invocation)).into())
+    let held = prepare::all(plan, host.uid, &host.places.state).map_err(Refusal::one)?;
+    Err(Refusal::one(launch::exec(
+        bwrap,
+        network.as_ref(),
+        &invocation,
+        companion::Task::of(plan, &host),
+        &held,
+    ))
+    .into())
+}
+
+/// Tells why nothing was started, where the command line wants to be told, and returns the exit code.
+#[must_use]
+pub fn refused(cli: &Cli, refusal: &Refusal) -> u8 {
+    let terminal = Terminal::look();
+    // Where a page was asked for, standard output says nothing.
+    match (cli.explain.is_some() && cli.html.is_none(), cli.dry_run, cli.json) {
+        (true, _, true) => output::result(&explain::json::refused(refusal)),
+        (true, _, false) => output::result(&explain::refused(refusal, Style::of_output(cli.color, &terminal))),
+        (false, true, true) => output::result(&explain::json::dry_run::refused(refusal)),
+        _ => output::error(&refusal.render(Style::of(cli.color, &terminal))),
+    }
+    if cli.inspects() { 1 } else { refusal.exit }
 }
 
 /// The modes that print what was decided and start nothing: 0 where all is well, 1 where a launch would be refused.
-fn inspect(cli: &Cli, case: &Launch) -> Option<u8> {
+fn inspect(cli: &Cli, case: &Launch) -> Result<Option<u8>, Refusal> {
     let style = Style::of_output(cli.color, &case.host.terminal);
+    let quiet = cli.quiet;
+    let exit = u8::from(case.decided.verdict.outcome.is_err());
+    if let Some(file) = &cli.html {
+        prepare::new_file(file, explain::html::page(case).as_bytes()).map_err(Refusal::one)?;
+        return Ok(Some(exit));
+    }
     if let Some(subjects) = cli.subjects() {
         output::result(&if cli.json {
             explain::json(case, &subjects)
         } else {
-            let quiet = cli.quiet;
             explain::text(case, &subjects, Look { style, quiet })
         });
-        return Some(u8::from(case.decided.verdict.outcome.is_err()));
+        return Ok(Some(exit));
+    }
+    if cli.report {
+        let left = leftover::report::text(&case.host.tree, &leftover::Places::of(case.host));
+        output::result(if left.is_empty() {
+            "nothing is left of earlier sessions\n"
+        } else {
+            &left
+        });
+        return Ok(Some(u8::from(!left.is_empty())));
     }
     if cli.check {
         let trial = case.host.bwrap.as_ref().ok().map(launch::trial);
@@ -130,9 +180,9 @@ fn inspect(cli: &Cli, case: &Launch) -> Option<u8> {
         } else {
             check::text(&items, style)
         });
-        return Some(u8::from(check::stops(&items)));
+        return Ok(Some(u8::from(check::stops(&items))));
     }
-    None
+    Ok(None)
 }
 
 /// Everything that was decided about one launch, whether it may start or not. Every mode of the program prints or starts this.
@@ -146,22 +196,15 @@ pub struct Decided {
     pub sources: Sources,
 }
 
-/// Asks the policy and checks its answers. Starts nothing and changes nothing.
-///
-/// # Errors
-/// A policy's file cannot be read. What a policy does wrong is part of the verdict.
-pub fn decide(host: &Rc<Host>, request: &Request) -> Result<Decided, Refusal> {
-    Ok(decide_under(&host.policies(request)?, host, request))
-}
-
-/// The same with the policies at hand.
+/// Asks the policy and checks its answers. Starts nothing and changes nothing. What a policy does wrong is part of the verdict.
 #[must_use]
-pub fn decide_under(policies: &Policies, host: &Rc<Host>, request: &Request) -> Decided {
+pub fn decide(policies: &Policies, host: &Rc<Host>, request: &Request) -> Decided {
     let mut decided = decide_with(&policies.layers, host, request);
     if let Some((name, site)) = &policies.profile {
         let subject = format!("profile {name}");
-        let reason = "the posture of this launch";
-        decided.trace.record(Effect::Note, subject, reason, site.clone());
+        decided
+            .trace
+            .record(Effect::Note, subject, "the posture of this launch", site.clone());
     }
     decided.sources.extend(policies.texts.iter().cloned());
     decided

@@ -1,7 +1,11 @@
 //! Raw system calls that no safe library offers. The only module with `unsafe`; each block says why it is sound.
 #![expect(unsafe_code, reason = "the one place for system calls that no safe library offers")]
 
+pub mod namespace;
+pub mod netlink;
+
 use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 
 /// The first descriptor that is not standard input, output or error.
 const FIRST_OTHER: libc::c_uint = 3;
@@ -149,6 +153,73 @@ pub fn ids() -> (u32, u32) {
     unsafe { (libc::getuid(), libc::getgid()) }
 }
 
+/// A lock on a whole file that belongs to its open description: it ends when the last descriptor of that is closed, and it
+/// stands against the locks of processes that fcntl(2) has, which is what bubblewrap's `--lock-file` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// With others of its kind. The file must be open for reading.
+    Shared,
+    /// Alone. The file must be open for writing.
+    Alone,
+}
+
+impl Lock {
+    fn describe(self) -> libc::flock {
+        // SAFETY: the type is plain numbers, for each of which zero is a value; zero is the whole file, from its start.
+        let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+        lock.l_type = match self {
+            Self::Shared => libc::F_RDLCK as libc::c_short,
+            Self::Alone => libc::F_WRLCK as libc::c_short,
+        };
+        lock.l_whence = libc::SEEK_SET as libc::c_short;
+        lock
+    }
+}
+
+fn lock(file: impl AsFd, command: libc::c_int, lock: &mut libc::flock) -> io::Result<()> {
+    loop {
+        // SAFETY: the descriptor is open for the time of the call, and the structure is ours and of the type the call takes.
+        let result = unsafe { libc::fcntl(file.as_fd().as_raw_fd(), command, std::ptr::from_mut(lock)) };
+        if result != -1 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+/// Takes a lock, and waits for it as long as it takes.
+///
+/// # Errors
+/// The kernel's answer; some network file systems have no locks.
+pub fn lock_wait(file: impl AsFd, kind: Lock) -> io::Result<()> {
+    lock(file, libc::F_OFD_SETLKW, &mut kind.describe())
+}
+
+/// Takes a lock if nobody is in its way: says whether it did.
+///
+/// # Errors
+/// As [`lock_wait`].
+pub fn lock_now(file: impl AsFd, kind: Lock) -> io::Result<bool> {
+    match lock(file, libc::F_OFD_SETLK, &mut kind.describe()) {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether anybody's lock is in the way of one that is alone. Takes none, and needs no right to write.
+///
+/// # Errors
+/// As [`lock_wait`].
+pub fn is_locked(file: impl AsFd) -> io::Result<bool> {
+    let mut seen = Lock::Alone.describe();
+    lock(file, libc::F_OFD_GETLK, &mut seen)?;
+    Ok(seen.l_type != libc::F_UNLCK as libc::c_short)
+}
+
 /// The caller's supplementary groups. None where the kernel does not tell: then a file that only a group may read counts
 /// as unreadable in what is said about it, and the kernel still decides.
 #[must_use]
@@ -158,4 +229,72 @@ pub fn groups() -> Vec<u32> {
         .into_iter()
         .map(rustix::process::Gid::as_raw)
         .collect()
+}
+
+/// Runs `child` in a copy of this process, which ends with its answer. The parent goes on at once.
+///
+/// # Errors
+/// The kernel's answer.
+pub fn forked(child: impl FnOnce() -> i32) -> io::Result<()> {
+    // SAFETY: this process has one thread, so its copy holds no lock that nobody would release.
+    match unsafe { libc::fork() } {
+        0 => {
+            // A panic must not go on as if the child were the launcher.
+            let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child)).unwrap_or(1);
+            // SAFETY: ends the child at once, without what the launcher registered for its own end.
+            unsafe { libc::_exit(code) }
+        }
+        pid if pid < 0 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Cuts a forked child loose from the terminal: a session of its own, no signal that ends a terminal's processes, and no
+/// descriptor but standard error and those that it names.
+///
+/// # Errors
+/// The kernel's answer.
+pub fn detach(keep: &[i32]) -> io::Result<()> {
+    // SAFETY: setsid takes nothing; SIG_IGN installs no handler.
+    unsafe {
+        if libc::setsid() < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        for signal in [
+            libc::SIGINT,
+            libc::SIGQUIT,
+            libc::SIGTERM,
+            libc::SIGHUP,
+            libc::SIGPIPE,
+            libc::SIGTSTP,
+        ] {
+            libc::signal(signal, libc::SIG_IGN);
+        }
+    }
+    let mut keep: Vec<u32> = keep.iter().filter_map(|fd| u32::try_from(*fd).ok()).collect();
+    keep.sort_unstable();
+    let mut next = FIRST_OTHER;
+    for fd in keep.into_iter().chain([libc::c_uint::MAX]) {
+        if fd > next {
+            // SAFETY: the call takes integers. Nothing in the child uses the descriptors that it closes.
+            unsafe { libc::syscall(libc::SYS_close_range, next, fd - 1, 0 as libc::c_uint) };
+        }
+        next = fd.saturating_add(1);
+    }
+    let null = rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty())?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    Ok(())
+}
+
+/// Takes over a descriptor that the launcher left open for this process, which is told its number.
+#[must_use]
+pub fn inherited(number: i32) -> Option<std::os::fd::OwnedFd> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: only asks whether the descriptor is open.
+    if number < 3 || unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
+        return None;
+    }
+    // SAFETY: it is open, and called once, in a program that has opened nothing of its own yet.
+    Some(unsafe { std::os::fd::OwnedFd::from_raw_fd(number) })
 }

@@ -87,8 +87,20 @@ pub enum Effect {
     Text,
     /// A path is hidden behind an empty file or directory.
     Mask,
+    /// A directory can be neither renamed nor replaced, so that what lies in it stays what it is.
+    Pin,
+    /// A path that programs of the host obey stays read-only where a mount would let it be written.
+    Protect,
+    /// Such a path may be written all the same.
+    OpenPath,
     /// Which network the sandbox has.
     Network,
+    /// A port of an address, or of the host's loopback, can be reached.
+    Open,
+    /// A range of addresses cannot be reached.
+    Close,
+    /// A port of the sandbox appears on the host's loopback.
+    Publish,
     /// A fixed property of every sandbox: a namespace, a filter, an identity.
     Isolation,
     /// What runs inside.
@@ -115,7 +127,13 @@ impl Effect {
             Self::Link => "link",
             Self::Text => "text",
             Self::Mask => "mask",
+            Self::Pin => "pin",
+            Self::Protect => "protect",
+            Self::OpenPath => "open-path",
             Self::Network => "network",
+            Self::Open => "open",
+            Self::Close => "close",
+            Self::Publish => "publish",
             Self::Isolation => "isolation",
             Self::Command => "command",
             Self::Note => "note",

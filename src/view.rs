@@ -4,6 +4,8 @@
 
 mod devices;
 mod seen;
+#[cfg(test)]
+mod tests;
 
 pub use seen::{Kind, Link, Seen};
 
@@ -65,16 +67,18 @@ impl<'run> View<'run> {
                     links: 1,
                     length: 0,
                     identity: (0, 0),
+                    modified: 0,
                 })
             };
             match preparation {
                 Preparation::Directory(path) => {
                     prepared.insert(path.as_path(), node(tree::Kind::Directory, 0o700));
                 }
-                Preparation::File { path, .. } => {
+                Preparation::Existing(_) => {}
+                Preparation::Lock(path) | Preparation::File { path, .. } | Preparation::Replace { path, .. } => {
                     prepared.insert(path.as_path(), node(tree::Kind::File, 0o600));
                 }
-                Preparation::Move { from, to } => {
+                Preparation::Move { from, to, .. } => {
                     prepared.insert(to.as_path(), host.tree.node(from.as_path()).ok().flatten());
                     prepared.insert(from.as_path(), None);
                 }
@@ -103,7 +107,7 @@ impl<'run> View<'run> {
                     done.extend(todo.iter().rev());
                     break;
                 }
-                Kind::Unreachable(_) => break,
+                Kind::Unreachable(_) | Kind::Absent => break,
                 _ => return Self::ended(nothing(&here, Kind::Absent), done.join(&name), through),
             }
             // A slash at the end asks for a directory and looks nothing up in it.

@@ -183,7 +183,7 @@ impl Host {
                 6..=8 => symlink(self.target(&path, random), &path).expect("our own link"),
                 _ if random.one_in(2) => {
                     // The name of a socket is short in the kernel: made where we stand, under a short name, and moved.
-                    let short = PathBuf::from(format!("/tmp/cb-{}-{}", std::process::id(), self.entries.len()));
+                    let short = PathBuf::from(format!("/tmp/cb-{:x}-{}", self.seed, self.entries.len()));
                     let _ = std::fs::remove_file(&short);
                     let listener = std::os::unix::net::UnixListener::bind(&short).expect("a socket");
                     std::fs::rename(&short, &path)

@@ -18,15 +18,22 @@
 )]
 
 mod audit;
+mod book;
 mod canary;
 mod claude_code;
+mod closed_directories;
+mod explain;
 mod explain_kernel;
+mod git_surface;
 mod hostile_policy;
 mod launch;
-
 mod layers;
+mod layout;
+mod leftover;
+mod network;
 mod policies;
 mod requirements;
 mod rhai_facts;
+mod state;
 mod support;
 mod terminal;

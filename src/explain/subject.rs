@@ -208,7 +208,14 @@ fn without_effect(launch: &Launch, path: &Path, inside: Option<&Seen>) -> Vec<De
             launch.decided.trace.get(**id).is_some_and(|decision| {
                 matches!(
                     decision.effect,
-                    Effect::ReadOnly | Effect::ReadWrite | Effect::Tmpfs | Effect::Link | Effect::Text | Effect::Mask
+                    Effect::ReadOnly
+                        | Effect::ReadWrite
+                        | Effect::Tmpfs
+                        | Effect::Link
+                        | Effect::Text
+                        | Effect::Mask
+                        | Effect::Protect
+                        | Effect::OpenPath
                 ) && above.contains(&decision.subject)
             })
         })

@@ -10,7 +10,7 @@ use crate::trace::DecisionId;
 use crate::view::{Kind, Seen};
 
 use super::subject::{AddressAnswer, Answer, PathAnswer, VariableAnswer};
-use super::what_if::Way;
+use super::what_if::{NOT_THERE, Way};
 use super::whole::{fate_text, fate_tone};
 use super::{Launch, place, wrap};
 
@@ -191,11 +191,10 @@ impl Text<'_> {
     fn way(&mut self, way: &Way, word: &str) {
         match way {
             Way::Shown => {}
-            Way::None(why) => {
-                if why != "there is no such file on the host" {
-                    self.fact(word, None, &format!("there is no way: {why}"));
-                }
-            }
+            // Said already, by the first line or by what the host has there.
+            Way::None(_) if self.launch.decided.verdict.parts().is_none() => {}
+            Way::None(why) if why == NOT_THERE => {}
+            Way::None(why) => self.fact(word, None, &format!("there is no way: {why}")),
             Way::Forbidden(diagnostic) => {
                 let text = format!("no policy can: {} [{}]", diagnostic.message, diagnostic.code);
                 self.fact(word, Some(Tone::Warn), &text);

@@ -16,6 +16,9 @@ use crate::view::View;
 use super::Launch;
 use super::subject::{PathAnswer, VariableAnswer};
 
+/// Why nothing can be shown where nothing is.
+pub(super) const NOT_THERE: &str = "there is no such file on the host";
+
 /// The name of the layer that is tried.
 const LAYER: &str = "what-if";
 
@@ -56,7 +59,7 @@ pub(super) fn path(launch: &Launch, answer: &PathAnswer) -> Way {
         Ok(Resolved {
             path, node: Some(_), ..
         }) => path,
-        Ok(_) => return Way::None("there is no such file on the host".into()),
+        Ok(_) => return Way::None(NOT_THERE.into()),
         Err(unreadable) => return Way::None(unreadable.to_string()),
     };
     if launch.decided.verdict.parts().is_none() {

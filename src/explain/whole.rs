@@ -217,8 +217,15 @@ fn painted_label(effect: Effect, label: &str, style: Style) -> String {
     let rest = padded.strip_prefix(word).unwrap_or_default();
     let tone = match effect {
         Effect::Pass | Effect::Set | Effect::ReadOnly | Effect::Tmpfs | Effect::Link | Effect::Text => Tone::Good,
-        Effect::PassSecret | Effect::ReadWrite => Tone::Warn,
-        Effect::Hide | Effect::Mask | Effect::SecretPath | Effect::SecretName | Effect::SecretFile => Tone::Hint,
+        Effect::PassSecret | Effect::ReadWrite | Effect::Open | Effect::OpenPath | Effect::Publish => Tone::Warn,
+        Effect::Hide
+        | Effect::Close
+        | Effect::Mask
+        | Effect::Pin
+        | Effect::Protect
+        | Effect::SecretPath
+        | Effect::SecretName
+        | Effect::SecretFile => Tone::Hint,
         Effect::Network | Effect::Isolation | Effect::Command | Effect::Note => Tone::Place,
     };
     format!("{}{rest}", style.paint(tone, word))

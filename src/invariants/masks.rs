@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use crate::diagnostic::Diagnostic;
 use crate::draft::Secret;
 use crate::floor;
+use crate::host::ENTER;
 use crate::host::tree::Kind;
 use crate::path::{HostPath, SandboxPath};
 use crate::trace::{DecisionId, Effect};
@@ -72,6 +73,17 @@ impl Checker<'_> {
                 self.masks.push((at, decision));
             }
         }
+        // What the owner has closed cannot be looked through, and the sandbox's user, who is the owner, could open it.
+        for path in search.closed {
+            let node = self.host.tree.node(path.as_path());
+            if matches!(node, Ok(Some(node)) if node.uid != self.host.uid) {
+                continue;
+            }
+            let at = path.same_inside();
+            let why = "its mode keeps it from being looked through for secrets";
+            let decision = self.host_rule(Effect::Mask, at.to_string(), why, "secret-in-project");
+            self.masks.push((at, decision));
+        }
         for (_, decision) in &patterns {
             if !used.contains(decision) {
                 self.fates
@@ -120,8 +132,11 @@ impl Checker<'_> {
                 }
                 Some(directory) => {
                     masked.push((at.clone(), decision));
-                    // A mount on the very place is replaced by the mask; what lies below would uncover it.
-                    self.mounts.retain(|mount| mount.at != at);
+                    // A mount on the very place is replaced by the mask; what lies below would uncover it. What protects
+                    // parts of it is not needed where nothing of it is seen.
+                    let protected = &self.protected;
+                    self.mounts
+                        .retain(|mount| mount.at != at && !(mount.at.within(&at) && protected.contains_key(&mount.at)));
                     if let Some(uncovers) = self.mounts.iter().find(|mount| mount.at.within(&at)) {
                         let error = Diagnostic::new(
                             "unique-destination",
@@ -151,6 +166,9 @@ impl Checker<'_> {
         let Some(Ok(path)) = at.below(&mount.at).map(|rest| below(source, rest)) else {
             return Ok(at.clone());
         };
+        if let Some(closed) = self.closed_below(mount, source, &path) {
+            return Ok(closed);
+        }
         // A link that leads in a circle, or where nobody may look: nothing can be read through it either.
         let found = self.host.tree.resolve(&path).map_err(|error| error.to_string())?;
         if found.path == path {
@@ -165,9 +183,28 @@ impl Checker<'_> {
                 rest => mount.at.join(rest).ok()?,
             };
             let seen = place == mount.at || self.cover(&place).is_some_and(|cover| cover.at == mount.at);
-            (found.node.is_some() && seen).then_some(place)
+            let closed = self.closed_below(mount, source, &found.path);
+            (found.node.is_some() && seen).then(|| closed.unwrap_or(place))
         });
         shown.ok_or_else(|| format!("it is a link to `{}`, and nothing of that is shown", found.path))
+    }
+
+    /// The uppermost directory on the way from a mount's source to `path` that bubblewrap may not enter: nothing below it can be
+    /// mounted over, and the owner could open it, so the mask lies on that directory.
+    fn closed_below(&self, mount: &Mount, source: &HostPath, path: &HostPath) -> Option<SandboxPath> {
+        let closed = |directory: &HostPath| {
+            let node = self.host.tree.node(directory.as_path());
+            matches!(node, Ok(Some(node)) if node.kind == Kind::Directory && !self.host.permits(&node, ENTER))
+        };
+        let mut above: Vec<HostPath> = path.ancestors().skip(1).filter(|above| above.within(source)).collect();
+        above.reverse();
+        let directory = above.into_iter().find(closed)?;
+        let rest = directory.below(source)?;
+        if rest.as_os_str().is_empty() {
+            Some(mount.at.clone())
+        } else {
+            mount.at.join(rest).ok()
+        }
     }
 
     /// Whether a directory (true) or another file (false) is seen at a place inside; `None` where nothing is.

@@ -6,6 +6,8 @@ use std::ffi::OsString;
 use indexmap::IndexMap;
 
 use crate::draft::Network;
+use crate::host::git::Reservation;
+use crate::net::Internet;
 use crate::path::{EnvName, HostPath, SandboxPath};
 use crate::trace::DecisionId;
 
@@ -70,11 +72,16 @@ pub struct Mount {
     pub decision: DecisionId,
 }
 
-/// Something the launcher makes on the host before it starts the sandbox, if it is not there yet. Never replaces anything.
+/// Something the launcher makes on the host before it starts the sandbox, if it is not there yet. Replaces nothing but the
+/// record of the last start, and a login by a newer one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Preparation {
     /// A directory with mode 0700.
     Directory(HostPath),
+    /// A directory that is there already: it is looked at again, for it must be the caller's alone.
+    Existing(HostPath),
+    /// An empty file with mode 0600 that is held with a lock until the sandbox has its own.
+    Lock(HostPath),
     /// A file with mode 0600.
     File {
         /// The path.
@@ -84,12 +91,23 @@ pub enum Preparation {
         /// Whether the content must not be shown.
         secret: bool,
     },
-    /// A file that lies at an old place is moved to a new one that is free.
+    /// A file that is replaced as a whole, by a rename.
+    Replace {
+        /// The path.
+        path: HostPath,
+        /// The new content.
+        content: Vec<u8>,
+        /// What is in it, for a dry run: the content tells the time.
+        says: &'static str,
+    },
+    /// A file that lies at an old place is moved to a new one, and is the caller's alone afterwards (mode 0600).
     Move {
         /// The old place.
         from: HostPath,
         /// The new place.
         to: HostPath,
+        /// Whether it replaces an older file there.
+        replace: bool,
     },
 }
 
@@ -98,9 +116,28 @@ impl Preparation {
     #[must_use]
     pub fn path(&self) -> &HostPath {
         match self {
-            Self::Directory(path) | Self::File { path, .. } | Self::Move { to: path, .. } => path,
+            Self::Directory(path)
+            | Self::Existing(path)
+            | Self::Lock(path)
+            | Self::File { path, .. }
+            | Self::Replace { path, .. }
+            | Self::Move { to: path, .. } => path,
         }
     }
+}
+
+/// A name that is absent and must stay so: the companion makes it for the time of the session, and removes it after the
+/// last one. Mounted read-only like what exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reserved {
+    /// The path on the host.
+    pub path: HostPath,
+    /// What is made there.
+    pub content: Reservation,
+    /// Where the companion notes that it was made.
+    pub record: HostPath,
+    /// Whether nothing is there yet. Where something is, it is taken over if a session left it, and else the user's own.
+    pub absent: bool,
 }
 
 /// Everything the sandbox will be.
@@ -120,6 +157,8 @@ pub struct Parts {
     pub network: Network,
     /// The decision behind the network.
     pub network_decision: DecisionId,
+    /// What can be reached in the network `internet`, where it is that.
+    pub internet: Option<Internet>,
     /// The user id inside.
     pub uid: u32,
     /// The group id inside.
@@ -136,6 +175,8 @@ pub struct Parts {
     pub isolation: Vec<DecisionId>,
     /// What is made on the host before the start.
     pub preparations: Vec<Preparation>,
+    /// What is made on the host for the time of the session: parents before children.
+    pub reserved: Vec<Reserved>,
 }
 
 impl Plan {
@@ -172,6 +213,12 @@ impl Plan {
     #[must_use]
     pub fn network_decision(&self) -> DecisionId {
         self.parts.network_decision
+    }
+
+    /// What can be reached in the network `internet`; `None` where the network is another one.
+    #[must_use]
+    pub fn internet(&self) -> Option<&Internet> {
+        self.parts.internet.as_ref()
     }
 
     /// User and group id inside.
@@ -214,5 +261,11 @@ impl Plan {
     #[must_use]
     pub fn preparations(&self) -> &[Preparation] {
         &self.parts.preparations
+    }
+
+    /// What is made on the host for the time of the session.
+    #[must_use]
+    pub fn reserved(&self) -> &[Reserved] {
+        &self.parts.reserved
     }
 }

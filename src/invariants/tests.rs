@@ -1,5 +1,7 @@
 //! One test an invariant: a policy that breaks it, and the whole text of the refusal.
 
+mod network;
+
 use std::ffi::OsString;
 use std::path::Path;
 use std::rc::Rc;
@@ -39,6 +41,7 @@ fn tree() -> Tree {
     ] {
         tree.describe(Path::new(directory), Kind::Directory, 0, b"");
     }
+    tree.alter(Path::new("/home/u/.claudebox"), |node| node.uid = 1000);
     tree.describe(Path::new("/home/u/.ssh/id"), Kind::File, 1000, b"key");
     tree.describe(Path::new("/home/u/.config/gcloud/db"), Kind::File, 1000, b"key");
     tree.describe(Path::new("/home/u/keys"), Kind::Link(".ssh".into()), 1000, b"");
@@ -444,6 +447,7 @@ fn every_mount_and_variable_of_the_command_has_its_decision_and_the_other_way_ro
         .map(|word| match word {
             Word::Plain(word) | Word::Secret { value: word, .. } => word.to_str().unwrap().to_string(),
             Word::File(_) => "FILE".to_string(),
+            Word::Lifeline => "LIFELINE".to_string(),
         })
         .collect();
     let mut subjects: Vec<String> = Vec::new();
@@ -495,6 +499,7 @@ fn the_command_is_complete() {
                 line.push_str(&format!(" {}", word.to_str().unwrap()))
             }
             Word::File(index) => line.push_str(&format!(" FILE{index}")),
+            Word::Lifeline => line.push_str(" LIFELINE"),
         }
     }
     let instance = "/home/u/.claudebox/instances/p-60ad706fe5335804/claude";
@@ -506,10 +511,10 @@ fn the_command_is_complete() {
              --setenv XDG_RUNTIME_DIR /run/user/1000\n--setenv CLAUDE_CONFIG_DIR /home/u/.claude\n\
              --setenv CLAUDE_SECURESTORAGE_CONFIG_DIR /home/u/.claude-auth\n--setenv CLAUDE_CODE_SANDBOXED 1\n--perms 0755\n--tmpfs /\n\
              --proc /proc\n--dev /dev\n--perms 1777\n--tmpfs /tmp\n--perms 0700\n--tmpfs /home/u\n--perms 0700\n--tmpfs /run/user/1000\n\
-             --ro-bind /usr/bin/claudebox /run/claudebox/init\n--bind /home/u/p /home/u/p\n--bind {instance} /home/u/.claude\n\
+             --ro-bind /usr/bin/claudebox /run/claudebox/init\n--bind /home/u/p /home/u/p\n--ro-bind /home/u/.claudebox/instances/p-60ad706fe5335804/lock /run/claudebox/lock\n--bind {instance} /home/u/.claude\n\
              --bind /home/u/.claudebox/auth /home/u/.claude-auth\n--ro-bind /home/u/.claudebox/CLAUDE.md /home/u/.claude/CLAUDE.md\n\
              --perms 0700\n--tmpfs /home/u/.claude/sessions\n--perms 0444\n--ro-bind-data FILE0 /etc/claude-code/CLAUDE.md\n--perms 0444\n\
-             --ro-bind-data FILE1 /etc/claude-code/managed-settings.d/50-claudebox.json\n--remount-ro /\n--seccomp FILE2\n--chdir /home/u/p"
+             --ro-bind-data FILE1 /etc/claude-code/managed-settings.d/50-claudebox.json\n--remount-ro /\n--lock-file /run/claudebox/lock\n--seccomp FILE2\n--chdir /home/u/p"
         )
     );
     assert_eq!(invocation.command, ["/run/claudebox/init", "true"]);

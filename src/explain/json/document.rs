@@ -82,6 +82,7 @@ pub(super) enum Word {
     Plain { text: Text },
     Secret { variable: Text },
     File { index: usize },
+    Lifeline,
 }
 
 #[derive(Serialize)]
@@ -89,7 +90,9 @@ pub(super) enum Word {
 pub(super) enum Preparation {
     Directory { path: Text },
     File { path: Text, content: Option<Text> },
-    Move { from: Text, to: Text },
+    Lock { path: Text },
+    Replace { path: Text, says: &'static str },
+    Move { from: Text, to: Text, replace: bool },
 }
 
 #[derive(Serialize)]

@@ -19,6 +19,7 @@ pub fn invocation(bwrap: &OsStr, plan: &Plan, invocation: &Invocation) -> String
             variable: Text::of(name.as_os_str()),
         },
         Word::File(index) => doc::Word::File { index: *index },
+        Word::Lifeline => doc::Word::Lifeline,
     });
     print(&doc::DryRun {
         schema: doc::DRY_RUN,
@@ -30,17 +31,17 @@ pub fn invocation(bwrap: &OsStr, plan: &Plan, invocation: &Invocation) -> String
             .map(|content| Text::of(OsStr::from_bytes(content)))
             .collect(),
         command: invocation.command.iter().map(|word| Text::of(word)).collect(),
-        preparations: plan.preparations().iter().map(preparation).collect(),
+        preparations: plan.preparations().iter().filter_map(preparation).collect(),
         verdict: verdict(None),
     })
 }
 
 /// The document of a launch that is refused: there is no invocation.
 #[must_use]
-pub fn refused(bwrap: &OsStr, refusal: &Refusal) -> String {
+pub fn refused(refusal: &Refusal) -> String {
     print(&doc::DryRun {
         schema: doc::DRY_RUN,
-        program: Text::of(bwrap),
+        program: Text::of(OsStr::new("bwrap")),
         options: Vec::new(),
         files: Vec::new(),
         command: Vec::new(),
@@ -49,8 +50,17 @@ pub fn refused(bwrap: &OsStr, refusal: &Refusal) -> String {
     })
 }
 
-fn preparation(preparation: &Preparation) -> doc::Preparation {
-    match preparation {
+fn preparation(preparation: &Preparation) -> Option<doc::Preparation> {
+    Some(match preparation {
+        // Nothing is made.
+        Preparation::Existing(_) => return None,
+        Preparation::Lock(path) => doc::Preparation::Lock {
+            path: Text::of(path.as_os_str()),
+        },
+        Preparation::Replace { path, says, .. } => doc::Preparation::Replace {
+            path: Text::of(path.as_os_str()),
+            says,
+        },
         Preparation::Directory(path) => doc::Preparation::Directory {
             path: Text::of(path.as_os_str()),
         },
@@ -58,9 +68,10 @@ fn preparation(preparation: &Preparation) -> doc::Preparation {
             path: Text::of(path.as_os_str()),
             content: (!secret).then(|| Text::of(OsStr::from_bytes(content))),
         },
-        Preparation::Move { from, to } => doc::Preparation::Move {
+        Preparation::Move { from, to, replace } => doc::Preparation::Move {
             from: Text::of(from.as_os_str()),
             to: Text::of(to.as_os_str()),
+            replace: *replace,
         },
-    }
+    })
 }
