@@ -91,6 +91,10 @@ pub struct Cli {
     #[arg(long, value_name = "PATH[:DEST]")]
     pub mount_rw: Vec<OsString>,
 
+    /// Approve what the project's `.claudebox.toml` and `.claudebox/tools.txt` say now, without a question
+    #[arg(long)]
+    pub approve: bool,
+
     /// Leave out the audit; with `--explain`, all that simply took effect
     #[arg(short = 'q', long)]
     pub quiet: bool,

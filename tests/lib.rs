@@ -32,6 +32,7 @@ mod layout;
 mod leftover;
 mod network;
 mod policies;
+mod project_file;
 mod requirements;
 mod rhai_facts;
 mod state;
