@@ -16,7 +16,7 @@ const ANSWER_MAX: u64 = 1024;
 pub fn confirm(host: &Host) -> Result<(), Refusal> {
     ask(
         host.terminal.input,
-        "Start Claude Code with this?",
+        "Start with this?",
         "look at `claudebox --dry-run`, then start with `--yes`",
     )
 }
