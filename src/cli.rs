@@ -75,6 +75,10 @@ pub struct Cli {
     #[arg(long, value_name = "FILE", conflicts_with = "no_user_policy")]
     pub policy: Option<PathBuf>,
 
+    /// Run the tests of policies: those in the FILEs that follow, or all beside your own policy
+    #[arg(long, conflicts_with_all = ["explain", "check", "dry_run", "gc", "shell", "exec"])]
+    pub policy_test: bool,
+
     /// Leave your own `policy.rhai` out
     #[arg(long)]
     pub no_user_policy: bool,
@@ -167,7 +171,7 @@ impl Cli {
     /// Whether this only looks, and starts nothing.
     #[must_use]
     pub fn inspects(&self) -> bool {
-        self.explain.is_some() || self.check || self.dry_run
+        self.explain.is_some() || self.check || self.dry_run || self.policy_test
     }
 
     /// What is to be explained: nothing in particular where the list is empty; `None` where nothing is.

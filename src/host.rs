@@ -12,6 +12,7 @@ pub mod own;
 pub mod policies;
 pub mod program;
 mod sockets;
+pub mod suites;
 pub mod terminal;
 pub mod tree;
 pub mod volume;

@@ -31,6 +31,7 @@ pub mod audit;
 pub mod awareness;
 pub mod check;
 pub mod explain;
+pub mod policy_test;
 pub mod view;
 
 pub mod bwrap;
@@ -90,6 +91,9 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     }
     let request = cli.request();
     let host = Rc::new(Host::gather()?);
+    if cli.policy_test {
+        return policy_test::main(cli, &host);
+    }
     let policies = host.policies(&request)?;
     let decided = decide(&policies, &host, &request);
     let case = Launch {
