@@ -79,6 +79,10 @@ pub struct Cli {
     #[arg(long, conflicts_with_all = ["explain", "check", "dry_run", "gc", "shell", "exec"])]
     pub policy_test: bool,
 
+    /// Tell what a change of policy widens and narrows: of the two files that follow, from the first to the second
+    #[arg(long, conflicts_with_all = ["explain", "check", "dry_run", "gc", "shell", "exec", "policy_test"])]
+    pub policy_diff: bool,
+
     /// Leave your own `policy.rhai` out
     #[arg(long)]
     pub no_user_policy: bool,
@@ -171,7 +175,7 @@ impl Cli {
     /// Whether this only looks, and starts nothing.
     #[must_use]
     pub fn inspects(&self) -> bool {
-        self.explain.is_some() || self.check || self.dry_run || self.policy_test
+        self.explain.is_some() || self.check || self.dry_run || self.policy_test || self.policy_diff
     }
 
     /// What is to be explained: nothing in particular where the list is empty; `None` where nothing is.

@@ -31,6 +31,7 @@ pub mod audit;
 pub mod awareness;
 pub mod check;
 pub mod explain;
+pub mod policy_diff;
 pub mod policy_test;
 pub mod view;
 
@@ -91,6 +92,9 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     }
     let request = cli.request();
     let host = Rc::new(Host::gather()?);
+    if cli.policy_diff {
+        return Ok(policy_diff::main(cli, &host)?);
+    }
     if cli.policy_test {
         return policy_test::main(cli, &host);
     }

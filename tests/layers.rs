@@ -346,3 +346,34 @@ fn policies_are_tested_beside_themselves() {
     );
     test.compare(&test.start());
 }
+
+#[test]
+fn a_change_of_policy_is_compared() {
+    let test = Test::new().file("old.rhai", "").file(
+        "new.rhai",
+        "fn environment(host) {\n    base::environment(host);\n    env::set(\"EXTRA\", \"1\", \"x\");\n}\n",
+    );
+    let wider = "widens\n  variable EXTRA enters  ~/project/new.rhai:3\n";
+    let test = test
+        .args(["--policy-diff", "old.rhai", "new.rhai"])
+        .stdout(wider)
+        .exit(1);
+    test.compare(&test.start());
+    let narrower = "narrows\n  variable EXTRA enters no more  ~/project/new.rhai:3\n";
+    let test = test
+        .args(["--policy-diff", "new.rhai", "old.rhai"])
+        .stdout(narrower)
+        .exit(0);
+    test.compare(&test.start());
+    let stderr =
+        "error[policy-file]: it cannot be compared: cannot look at `[PROJECT]/none.rhai`: no such file or directory\n";
+    let test = test
+        .args(["--policy-diff", "new.rhai", "none.rhai"])
+        .stdout("")
+        .stderr(stderr)
+        .exit(1);
+    test.compare(&test.start());
+    let stderr = "error[usage]: `--policy-diff` compares two files\nhint: write `claudebox --policy-diff OLD NEW`\n";
+    let test = test.args(["--policy-diff", "new.rhai"]).stderr(stderr).exit(1);
+    test.compare(&test.start());
+}

@@ -51,6 +51,22 @@ impl Host {
         paths.iter().map(|path| self.suite(path)).collect()
     }
 
+    /// A policy that is compared with another.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn compared(&self, file: &OsString) -> Result<Source, Refusal> {
+        let wrong = |why: String| Refusal::one(Diagnostic::new("policy-file", format!("it cannot be compared: {why}")));
+        let path = self
+            .path_of_line(Path::new(file))
+            .map_err(|why| wrong(format!("`{}` {why}", printable(file))))?;
+        self.script("user", &path)
+            .map_err(|error| match error.diagnostics.first() {
+                Some(first) => wrong(first.message.clone()),
+                None => error,
+            })
+    }
+
     fn suite(&self, path: &HostPath) -> Result<Suite, Refusal> {
         let shown = self.tilde(path);
         let policy = path

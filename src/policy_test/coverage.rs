@@ -75,6 +75,22 @@ pub fn probe(text: &str) -> Probed {
     }
 }
 
+/// The plain texts that a script holds: what it may ask about.
+pub fn literals(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        loop {
+            let first = rest.chars().next()?;
+            let (token, after) = rest.split_at(token_length(rest, first));
+            rest = after;
+            let inside = token.strip_prefix('"').and_then(|token| token.strip_suffix('"'));
+            if let Some(inside) = inside.filter(|inside| !inside.contains('\\')) {
+                return Some(inside);
+            }
+        }
+    })
+}
+
 struct Prober<'text> {
     rest: &'text str,
     line: usize,

@@ -118,4 +118,17 @@ impl Described {
         self.files
             .extend(files.map(|(path, content)| (path, Kind::File, 1000, content)));
     }
+
+    /// Adds paths that scripts speak of: directories, and files where a name has an ending.
+    pub fn describe_paths(&mut self, paths: &std::collections::BTreeSet<String>) {
+        for path in paths {
+            let holds = paths
+                .iter()
+                .any(|other| other.len() > path.len() && Path::new(other).starts_with(path));
+            let ending = Path::new(path).extension().is_some();
+            let kind = if ending && !holds { Kind::File } else { Kind::Directory };
+            let owner = if path.starts_with(HOME) { 1000 } else { 0 };
+            self.files.push((path.into(), kind, owner, Vec::new()));
+        }
+    }
 }
