@@ -27,7 +27,7 @@ MDBOOK := 0.5.4
 NEEDS_BUILD := cc=gcc /usr/include/stdlib.h=libc6-dev
 NEEDS_RUN := bwrap=bubblewrap git=git /etc/ssl/certs/ca-certificates.crt=ca-certificates
 NEEDS_TEST := $(NEEDS_BUILD) $(NEEDS_RUN) curl=curl flock=util-linux ip=iproute2 nft=nftables node=nodejs npm=npm openssl=openssl \
-	ps=procps setpriv=util-linux slirp4netns=slirp4netns tmux=tmux unshare=util-linux useradd=passwd
+	/usr/bin/pip=python3-pip ps=procps /usr/bin/python3=python3 setpriv=util-linux slirp4netns=slirp4netns tmux=tmux unshare=util-linux useradd=passwd
 
 # The test programs run as root, whoever builds them: they make ordinary users, and test as those and as root.
 ifneq ($(UID),0)

@@ -3,7 +3,7 @@
 //! They need, beside Rust, these packages of Debian (other distributions call them the same or nearly):
 //! `bubblewrap` (what is tested), `tmux` (a real terminal), `gcc` and `libc6-dev` with its static library (attacks that a shell cannot make),
 //! `git`, `nodejs` and `npm` (fetches Claude Code; Node also takes TLS off in front of the stub), `openssl` (that TLS server's certificate), `procps`,
-//! `util-linux`, `passwd` (`useradd`).
+//! `util-linux`, `passwd` (`useradd`), `python3-pip`, and for the network `iproute2`, `nftables`, `slirp4netns`, `curl`.
 //! And from npm, as `make test-setup` does it: `npm install --prefix /var/cache/claudebox-test/claude @anthropic-ai/claude-code`, readable for every user.
 //! Another place for Claude Code is named by `CLAUDEBOX_TEST_CLAUDE`.
 //!
