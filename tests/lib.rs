@@ -33,6 +33,7 @@ mod leftover;
 mod network;
 mod policies;
 mod project_file;
+mod random;
 mod requirements;
 mod rhai_facts;
 mod state;
