@@ -32,6 +32,7 @@ mod layout;
 mod leftover;
 mod network;
 mod policies;
+mod policy_api;
 mod project_file;
 mod random;
 mod requirements;

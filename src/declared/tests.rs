@@ -145,3 +145,88 @@ fn more_than_a_person_reads() {
         "error[project-file]: there are more than 100 entries"
     );
 }
+
+use std::ffi::OsStr;
+use std::rc::Rc;
+
+use crate::host::declared::{Found, Place, built_file, look};
+use crate::host::nix::Platform;
+use crate::host::tree::{Kind, Tree};
+use crate::path::{EnvName, HostPath};
+
+/// What is found on a Nix host whose project wants `jq`, with this record of what was built before.
+fn on_nix(record: Option<&str>) -> (Tree, Found) {
+    let path = |text: &str| HostPath::new(text).unwrap();
+    let (project, state) = (path("/home/u/p"), path("/home/u/.claudebox"));
+    let mut tree = Tree::described();
+    tree.describe(
+        Path::new("/home/u/p/.claudebox.toml"),
+        Kind::File,
+        1000,
+        b"tools = [\"jq\"]\n",
+    );
+    tree.describe(Path::new("/nix/store/abc-jq/bin/jq"), Kind::File, 0, b"");
+    if let Some(record) = record {
+        let file = built_file(&state, &["jq".to_string()]).unwrap();
+        tree.describe(file.as_path(), Kind::File, 1000, record.as_bytes());
+    }
+    let found = look(&Place {
+        tree: &tree,
+        project: &project,
+        state: &state,
+        uid: 1000,
+        path: OsStr::new("/usr/bin"),
+        platform: &Platform::Nix(vec![path("/nix/store/tools/bin")]),
+    });
+    (tree, found)
+}
+
+#[test]
+fn a_tool_of_nix_is_built_once() {
+    assert_eq!(on_nix(None).1.unbuilt, ["jq"]);
+    let (tree, found) = on_nix(Some("[\"/nix/store/abc-jq\"]"));
+    assert_eq!((found.unbuilt.len(), found.tools.len()), (0, 1));
+    let mut host = Rc::into_inner(crate::host::described(tree)).unwrap();
+    host.declared = found;
+    let mut draft = crate::draft::Draft::default();
+    let mut trace = crate::trace::Trace::default();
+    apply::apply(&host, &mut draft, &mut trace);
+    let path = draft
+        .settings
+        .iter()
+        .find(|setting| setting.name == EnvName::new("PATH").unwrap());
+    assert_eq!(
+        path.map(|setting| setting.value.clone()),
+        Some("/nix/store/abc-jq/bin".into())
+    );
+}
+
+/// A record that was written by someone else, or whose packages were removed since, counts for nothing.
+#[test]
+fn what_is_not_in_the_store_is_not_built() {
+    for record in [
+        "[\"/home/u/p/evil\"]",
+        "[\"/nix/store/gone\"]",
+        "[]",
+        "{}",
+        "no json",
+        "[7]",
+    ] {
+        assert_eq!(on_nix(Some(record)).1.unbuilt, ["jq"], "{record}");
+    }
+}
+
+/// This build has no pinned nixpkgs.
+#[test]
+fn without_a_nixpkgs_nothing_is_built() {
+    let (tree, found) = on_nix(None);
+    let mut host = Rc::into_inner(crate::host::described(tree)).unwrap();
+    host.declared = found;
+    let error = crate::launch::tools::provide(&host).unwrap_err();
+    let sources = Sources::from([(FILE.into(), "tools = [\"jq\"]\n".into())]);
+    assert_eq!(
+        error.render(&sources, Style::plain()),
+        "error[project-tools]: this claudebox has no nixpkgs to build the project's tools from\n  ——▶ .claudebox.toml:1:10\n  |\n\
+         1 | tools = [\"jq\"]\n  |          ^^^^\nhint: install claudebox by its flake, which pins one; or take the tools out of the list\n"
+    );
+}

@@ -28,6 +28,8 @@ pub struct Described {
     pub files: Vec<(PathBuf, Kind, u32, Vec<u8>)>,
     /// The project, if it is not the usual one.
     pub project: Option<HostPath>,
+    /// The working directory, if it is not the project.
+    pub directory: Option<HostPath>,
     /// Whether tools come from the Nix store.
     pub nix: bool,
     /// The Nix daemon.
@@ -79,6 +81,9 @@ impl Described {
         if let Some(project) = &self.project {
             host.project = project.clone();
             host.directory = project.clone();
+        }
+        if let Some(directory) = &self.directory {
+            host.directory = directory.clone();
         }
         if self.nix {
             host.platform = Platform::Nix(HostPath::new(NIX_TOOLS).into_iter().collect());

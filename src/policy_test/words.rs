@@ -81,6 +81,8 @@ words! {
         => |s, a| file(s, a, Kind::Socket, b"");
     "given" "project" ("path"): "the project's root, if it is not `~/p`"
         => |s, a| { s.given.project = Some(host_path(&arg(a, 0))?); Ok(()) };
+    "given" "working_directory" ("path"): "the directory of the start, if it is not the project's root"
+        => |s, a| { s.given.directory = Some(host_path(&arg(a, 0))?); Ok(()) };
     "given" "worktree" ("main"): "the project is a worktree of the git repository in `main`"
         => |s, a| { let main = host_path(&arg(a, 0))?; s.given.worktree(&main); Ok(()) };
     "given" "nix" (): "a host whose tools come from the Nix store, in `/nix/store/tools/bin`"

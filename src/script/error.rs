@@ -53,6 +53,7 @@ pub fn syntax(error: &ParseError, source: &Source) -> Diagnostic {
             error.hint("a policy is one file; the layers below are reached by `base::`")
         }
         "reserved keyword `eval` is disabled" => error.hint("a policy runs only the text that can be read in it"),
+        text if text.ends_with(" is a reserved keyword") => error.hint("choose another name"),
         _ => error,
     }
 }
