@@ -91,7 +91,7 @@ pub fn diagnose(error: &EvalAltResult, layer: &Layer, hook: Option<Hook>) -> Dia
             .hint(TOO_LARGE),
         EvalAltResult::ErrorDotExpr(text, _) => property(text).at(place, ""),
         EvalAltResult::ErrorRuntime(value, _) => {
-            Diagnostic::new("policy-failed", sentence(&value.to_string())).at(place, "")
+            Diagnostic::new("policy-failed", thrown(&value.to_string())).at(place, "")
         }
         other => Diagnostic::new("policy-failed", sentence(&without_position(&other.to_string()))).at(place, ""),
     }
@@ -128,7 +128,7 @@ pub fn of_test(error: &EvalAltResult, tests: &Source, name: &str, spent: Option<
                 None => error.hint("a test is written with `given::` and `expect::`"),
             }
         }
-        EvalAltResult::ErrorRuntime(value, _) => failed(sentence(&value.to_string())),
+        EvalAltResult::ErrorRuntime(value, _) => failed(thrown(&value.to_string())),
         other => failed(sentence(&without_position(&other.to_string()))),
     }
 }
@@ -344,6 +344,16 @@ fn sentence(text: &str) -> String {
         format!("{first}{rest}")
     } else {
         format!("{}{rest}", first.to_lowercase())
+    }
+}
+
+/// What a script said when it stopped by itself.
+fn thrown(text: &str) -> String {
+    let text = sentence(text);
+    if text.is_empty() {
+        "the script stops here, and says nothing".into()
+    } else {
+        text
     }
 }
 

@@ -258,13 +258,13 @@ fn no_secret_of_the_floor_is_seen() {
             if !found.kind.visible() || found.masked() {
                 continue;
             }
-            if let Some(source) = &found.source {
+            let file = matches!(found.kind, claudebox::view::Kind::File | claudebox::view::Kind::Socket);
+            // The launcher shows its own program: no secret, even where a link calls its directory one.
+            if let Some(source) = found.source.filter(|source| file && *source != host.executable) {
                 assert!(
-                    !secrets.contains(source)
-                        || !matches!(found.kind, claudebox::view::Kind::File | claudebox::view::Kind::Socket),
-                    "`{}` shows the secret `{source}`\n{user}\n{:#?}",
-                    place.display(),
-                    parts.mounts
+                    !secrets.contains(&source),
+                    "`{}` shows the secret `{source}`\n{user}",
+                    place.display()
                 );
             }
         }
