@@ -75,6 +75,14 @@ pub struct Cli {
     #[arg(long, value_name = "FILE", conflicts_with = "no_user_policy")]
     pub policy: Option<PathBuf>,
 
+    /// Run the tests of policies: those in the FILEs that follow, or all beside your own policy
+    #[arg(long, conflicts_with_all = ["explain", "check", "dry_run", "gc", "shell", "exec"])]
+    pub policy_test: bool,
+
+    /// Tell what a change of policy widens and narrows: of the two files that follow, from the first to the second
+    #[arg(long, conflicts_with_all = ["explain", "check", "dry_run", "gc", "shell", "exec", "policy_test"])]
+    pub policy_diff: bool,
+
     /// Leave your own `policy.rhai` out
     #[arg(long)]
     pub no_user_policy: bool,
@@ -90,6 +98,10 @@ pub struct Cli {
     /// The same, with write access
     #[arg(long, value_name = "PATH[:DEST]")]
     pub mount_rw: Vec<OsString>,
+
+    /// Approve what the project's `.claudebox.toml` and `.claudebox/tools.txt` say now, without a question
+    #[arg(long)]
+    pub approve: bool,
 
     /// Leave out the audit; with `--explain`, all that simply took effect
     #[arg(short = 'q', long)]
@@ -165,7 +177,7 @@ impl Cli {
     /// Whether this only looks, and starts nothing.
     #[must_use]
     pub fn inspects(&self) -> bool {
-        self.explain.is_some() || self.check || self.dry_run
+        self.explain.is_some() || self.check || self.dry_run || self.policy_test || self.policy_diff
     }
 
     /// What is to be explained: nothing in particular where the list is empty; `None` where nothing is.

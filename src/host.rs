@@ -2,6 +2,7 @@
 //! Everything after it is a function of the values it holds. Decides nothing.
 
 pub mod claude;
+pub mod declared;
 pub mod git;
 mod locale;
 pub mod namespaces;
@@ -11,6 +12,7 @@ pub mod own;
 pub mod policies;
 pub mod program;
 mod sockets;
+pub mod suites;
 pub mod terminal;
 pub mod tree;
 pub mod volume;
@@ -102,6 +104,8 @@ pub struct Host {
     pub gitconfig: Vec<u8>,
     /// Claude Code.
     pub claude: Result<Claude, NotFound>,
+    /// What the project says about its own sandbox.
+    pub declared: declared::Found,
     /// Bubblewrap.
     pub bwrap: Result<HostPath, Diagnostic>,
     /// The host's network.
@@ -185,8 +189,19 @@ impl Host {
         let managed_memory = tree
             .read(std::path::Path::new(crate::awareness::PLACE), MEMORY_MAX)
             .unwrap_or_default();
+        let platform = Platform::look(&tree);
+        let state = joined(&home, STATE)?;
+        let declared = declared::look(&declared::Place {
+            tree: &tree,
+            project: &project,
+            state: &state,
+            uid,
+            path: value("PATH").map_or(OsStr::new(""), OsString::as_os_str),
+            platform: &platform,
+        });
         Ok(Self {
-            platform: Platform::look(&tree),
+            platform,
+            declared,
             nix_daemon: Daemon::look(&tree, &user.to_string_lossy(), uid),
             time_zone: locale::time_zone(&tree, value("TZ").and_then(|zone| zone.to_str())),
             locale_works: locale::works(&tree, &variables),
@@ -205,7 +220,7 @@ impl Host {
             moved_secrets: moved_secrets(&variables, &home),
             places: Places {
                 config: joined(&config, "claudebox")?,
-                state: joined(&home, STATE)?,
+                state,
             },
             managed_memory,
             git_config,
@@ -545,6 +560,7 @@ pub fn described(tree: Tree) -> Rc<Host> {
         ca_extra: None,
         gitconfig: Vec::new(),
         claude: Err(NotFound::Nowhere),
+        declared: declared::Found::default(),
         bwrap: Ok(path("/usr/bin/bwrap")),
         network: Network {
             own: Ok(Vec::new()),

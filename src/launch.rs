@@ -1,6 +1,7 @@
 //! Becomes bubblewrap. The only starter of processes; no shell and no supervisor stays between the terminal and Claude Code.
 
 pub mod network;
+pub mod tools;
 
 use std::ffi::{OsStr, OsString};
 use std::io;

@@ -8,6 +8,7 @@
 //!                                              +----------> audit <---------+      (the same values, printed)
 //! ```
 
+pub mod approval;
 pub mod cli;
 pub mod request;
 
@@ -16,6 +17,7 @@ pub mod path;
 
 pub mod script;
 
+pub mod declared;
 pub mod draft;
 pub mod net;
 pub mod trace;
@@ -29,6 +31,8 @@ pub mod audit;
 pub mod awareness;
 pub mod check;
 pub mod explain;
+pub mod policy_diff;
+pub mod policy_test;
 pub mod view;
 
 pub mod bwrap;
@@ -88,6 +92,12 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     }
     let request = cli.request();
     let host = Rc::new(Host::gather()?);
+    if cli.policy_diff {
+        return Ok(policy_diff::main(cli, &host)?);
+    }
+    if cli.policy_test {
+        return policy_test::main(cli, &host);
+    }
     let policies = host.policies(&request)?;
     let decided = decide(&policies, &host, &request);
     let case = Launch {
@@ -110,6 +120,10 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
         return Ok(0);
     }
     let bwrap = host.bwrap.as_ref().map_err(|missing| Refusal::one(missing.clone()))?;
+    approval::settle(&host, cli.approve)?;
+    if launch::tools::provide(&host).map_err(Refusal::one)? {
+        return run(cli);
+    }
     let network = launch::network::needs(plan, &host).map_err(Refusal::one)?;
     if !cli.quiet {
         let style = Style::of(cli.color, &host.terminal);
@@ -214,11 +228,16 @@ pub fn decide(policies: &Policies, host: &Rc<Host>, request: &Request) -> Decide
 #[must_use]
 pub fn decide_with(layers: &[Source], host: &Rc<Host>, request: &Request) -> Decided {
     let evaluation = script::evaluate(layers, host);
-    let (mut trace, sources) = (evaluation.trace, evaluation.sources);
+    let (mut trace, mut sources) = (evaluation.trace, evaluation.sources);
+    sources.extend(host.declared.texts.iter().cloned());
     let asked = evaluation
         .outcome
         .map_err(|diagnostic| vec![diagnostic])
         .and_then(|mut draft| {
+            if !host.declared.errors.is_empty() {
+                return Err(host.declared.errors.clone());
+            }
+            declared::apply::apply(host, &mut draft, &mut trace);
             request.apply(&mut draft, &mut trace, host)?;
             Ok(draft)
         });

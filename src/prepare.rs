@@ -219,6 +219,38 @@ impl Maker<'_> {
     }
 }
 
+/// Remembers something in the state: the file is replaced as a whole, and the directories above it are made.
+///
+/// # Errors
+/// It cannot be written, or a directory could be written by someone else.
+pub fn record(path: &HostPath, content: &[u8], uid: u32, state: &HostPath) -> Result<(), Diagnostic> {
+    let mut steps: Vec<Preparation> = path
+        .ancestors()
+        .skip(1)
+        .take_while(|directory| directory.within(state))
+        .map(Preparation::Directory)
+        .collect();
+    steps.reverse();
+    steps.push(Preparation::Replace {
+        path: path.clone(),
+        content: content.to_vec(),
+        says: "",
+    });
+    for step in &steps {
+        match (Maker { uid, state }).make(step) {
+            Ok(_) => {}
+            Err(Stop::Failed(error)) => return Err(*error),
+            Err(Stop::Vanished) => {
+                return Err(
+                    Diagnostic::new("state", format!("`{path}` was taken away while it was written"))
+                        .hint("is another claudebox, or a script, cleaning up there? try again"),
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Writes a file that the user asked for. It appears whole or not at all, readable for the user alone, and never in the place of
 /// another: not even of a link.
 ///

@@ -28,7 +28,7 @@ use crate::trace::{Effect, Site, Trace};
 use facts::Facts;
 use hook::Hook;
 use layer::{Layer, Source};
-use recorder::{Budget, Recorder, Shared};
+use recorder::{Budget, Hits, Recorder, Shared};
 use verbs::Ruling;
 
 /// The result of asking a policy. The trace is there even when the policy failed half way.
@@ -45,6 +45,12 @@ pub struct Evaluation {
 /// Asks the policy that `layers` make up, the lowest first, about `host`.
 #[must_use]
 pub fn evaluate(layers: &[Source], host: &Rc<Host>) -> Evaluation {
+    evaluate_covered(layers, host, None)
+}
+
+/// The same, where a layer may have probes that tell that they were passed.
+#[must_use]
+pub fn evaluate_covered(layers: &[Source], host: &Rc<Host>, hits: Option<Hits>) -> Evaluation {
     let _deep = crate::sys::DeepStack::raise();
     let recorder: Shared = Rc::new(RefCell::new(Recorder {
         draft: Draft::default(),
@@ -55,6 +61,7 @@ pub fn evaluate(layers: &[Source], host: &Rc<Host>) -> Evaluation {
             .collect(),
         hook: None,
         recorded: 0,
+        hits,
         refusal: None,
     }));
     let sources = layers

@@ -63,7 +63,13 @@ pub struct State {
 /// The whole hash of a path, as a name for what belongs to it.
 #[must_use]
 pub fn digest(path: &HostPath) -> String {
-    let digest = Sha256::digest(path.as_os_str().as_bytes());
+    digest_of(path.as_os_str().as_bytes())
+}
+
+/// The SHA-256 of bytes, in hexadecimal digits.
+#[must_use]
+pub fn digest_of(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -316,3 +316,64 @@ fn mounts_of_the_command_line_that_are_refused() {
         refused(Test::new().directory("~/.ssh"), &[option, value], &stderr);
     }
 }
+
+#[test]
+fn policies_are_tested_beside_themselves() {
+    let policy = "fn network(host) {\n    net::none(\"quiet\");\n}\n";
+    let tests = "fn test_quiet() {\n    expect::network(\"none\");\n}\n";
+    let profile = "fn network(host) {\n    base::network(host);\n    net::host(\"loud\");\n}\n";
+    let test = Test::new()
+        .policy(policy)
+        .file("~/.config/claudebox/policy.test.rhai", tests)
+        .file("~/.config/claudebox/profiles/loud.rhai", profile)
+        .file("~/.config/claudebox/profiles/loud.test.rhai", tests);
+    let good = "~/.config/claudebox/policy.test.rhai\n  ok   test_quiet\n~/.config/claudebox/policy.rhai: 1 of 1 lines ran (100 %)\n";
+    let bad = "~/.config/claudebox/profiles/loud.test.rhai\n  FAIL test_quiet\n\nerror[policy-test]: the network is `host`\n  \
+               ——▶ ~/.config/claudebox/profiles/loud.test.rhai:2:13\n  |\n2 |     expect::network(\"none\");\n  |             ^^^^^^^\n  \
+               ——▶ ~/.config/claudebox/profiles/loud.rhai:3:10\n  |\n3 |     net::host(\"loud\");\n  |          ^^^^ decided here\n\
+               ~/.config/claudebox/profiles/loud.rhai: 2 of 2 lines ran (100 %)\n";
+    let test = test.args(["--policy-test"]).stdout(&format!("{good}{bad}")).exit(1);
+    test.compare(&test.start());
+    let test = test
+        .args(["--policy-test", "../.config/claudebox/policy.test.rhai"])
+        .stdout(good)
+        .exit(0);
+    test.compare(&test.start());
+    let test = test.args(["--policy-test", "other.rhai"]).stdout("").exit(1);
+    let test = test.stderr(
+        "error[policy-test]: `~/project/other.rhai` is no file of tests: its name does not end with `.test.rhai`\n\
+         hint: tests of `NAME.rhai` lie beside it, in `NAME.test.rhai`\n",
+    );
+    test.compare(&test.start());
+}
+
+#[test]
+fn a_change_of_policy_is_compared() {
+    let test = Test::new().file("old.rhai", "").file(
+        "new.rhai",
+        "fn environment(host) {\n    base::environment(host);\n    env::set(\"EXTRA\", \"1\", \"x\");\n}\n",
+    );
+    let wider = "widens\n  variable EXTRA enters  ~/project/new.rhai:3\n";
+    let test = test
+        .args(["--policy-diff", "old.rhai", "new.rhai"])
+        .stdout(wider)
+        .exit(1);
+    test.compare(&test.start());
+    let narrower = "narrows\n  variable EXTRA enters no more  ~/project/new.rhai:3\n";
+    let test = test
+        .args(["--policy-diff", "new.rhai", "old.rhai"])
+        .stdout(narrower)
+        .exit(0);
+    test.compare(&test.start());
+    let stderr =
+        "error[policy-file]: it cannot be compared: cannot look at `[PROJECT]/none.rhai`: no such file or directory\n";
+    let test = test
+        .args(["--policy-diff", "new.rhai", "none.rhai"])
+        .stdout("")
+        .stderr(stderr)
+        .exit(1);
+    test.compare(&test.start());
+    let stderr = "error[usage]: `--policy-diff` compares two files\nhint: write `claudebox --policy-diff OLD NEW`\n";
+    let test = test.args(["--policy-diff", "new.rhai"]).stderr(stderr).exit(1);
+    test.compare(&test.start());
+}

@@ -196,7 +196,7 @@ fn idle(decided: &Decided) -> Option<String> {
 }
 
 fn proposal(launch: &Launch, hook: &'static str, line: String, function: String) -> Line {
-    let user: Option<&Source> = launch.layers.iter().rfind(|source| &*source.layer != "bundled");
+    let user: Option<&Source> = launch.layers.iter().find(|source| &*source.layer == "user");
     let file = match user {
         Some(source) => source.file.to_string(),
         None => match launch.host.places.config.join("policy.rhai") {

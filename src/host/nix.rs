@@ -10,6 +10,21 @@ pub const DAEMON_DIRECTORY: &str = "/nix/var/nix/daemon-socket";
 /// Tool directories fixed when the program was built, separated by `:`. The environment of a launch cannot change them.
 const PINNED_TOOLS: Option<&str> = option_env!("CLAUDEBOX_TOOLS");
 
+/// The nixpkgs that a project's tools are attributes of: its path in the store, fixed when the program was built.
+pub const NIXPKGS: Option<&str> = option_env!("CLAUDEBOX_NIXPKGS");
+
+/// A Nix fixed when the program was built.
+const PINNED_NIX: Option<&str> = option_env!("CLAUDEBOX_NIX");
+
+/// The Nix that builds a project's tools: a program of the store, which no user of this host can change.
+#[must_use]
+pub fn builder(tree: &Tree) -> Option<HostPath> {
+    let place = PINNED_NIX.filter(|pinned| !pinned.is_empty());
+    let path = HostPath::new(place.unwrap_or("/run/current-system/sw/bin/nix")).ok()?;
+    let resolved = tree.resolve(&path).ok()?;
+    (resolved.node.is_some() && resolved.path.within_str("/nix/store")).then_some(resolved.path)
+}
+
 /// Where the sandbox's programs come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Platform {

@@ -167,6 +167,15 @@ impl Tree {
         self.resolved.borrow_mut().clear();
     }
 
+    /// Every path of a described tree; none of the real one, which nobody can list.
+    #[must_use]
+    pub fn described_paths(&self) -> Vec<PathBuf> {
+        match &self.source {
+            Source::Described(nodes) => nodes.keys().cloned().collect(),
+            Source::Real(_) => Vec::new(),
+        }
+    }
+
     /// What `path` itself is, without following a symlink at its end; `None` where nothing is.
     /// The directories above are taken as they are written, so `path` should be canonical up to its last component.
     ///

@@ -19,7 +19,7 @@ use crate::trace::{Effect, Site};
 use super::facts;
 use super::hook::Hook;
 use super::layer::{Layer, Source};
-use super::recorder::{Budget, NOTE_MAX, Shared};
+use super::recorder::{Budget, Hits, NOTE_MAX, Shared};
 use super::verbs::{self, Ruling, VERBS, Verb};
 
 /// The longest policy, in bytes.
@@ -52,31 +52,14 @@ def_package! {
 #[must_use]
 pub fn build(source: &Source, below: Option<&Rc<Layer>>, recorder: &Shared, budget: &Rc<Budget>) -> Engine {
     let layer = &source.layer;
-    // INVARIANT(bounded-policy): limits on every dimension a script can grow in.
-    let mut engine = Engine::new_raw();
-    PolicyPackage::new().register_into_engine(&mut engine);
-    engine.set_max_string_size(STRING_MAX);
-    engine.set_max_array_size(ITEMS_MAX);
-    engine.set_max_map_size(ITEMS_MAX);
-    engine.set_max_call_levels(CALLS_MAX);
-    engine.set_max_expr_depths(DEPTH_MAX, DEPTH_MAX);
-    engine.set_max_variables(VARIABLES_MAX);
-    engine.set_max_functions(FUNCTIONS_MAX);
-    engine.set_max_modules(0);
-    // A script that catches errors could go on after its budget is spent or a request was refused.
-    for keyword in ["eval", "import", "export", "try"] {
-        engine.disable_symbol(keyword);
-    }
-    engine.set_strict_variables(true);
-    engine.set_fail_on_invalid_map_property(true);
-    // The optimizer would run verbs while the script is compiled, without a place and without a recorder.
-    engine.set_optimization_level(OptimizationLevel::None);
-    let counter = Rc::clone(budget);
-    engine.on_progress(move |_| if counter.spend() { None } else { Some(Dynamic::UNIT) });
+    let mut engine = hardened(budget);
 
     facts::register(&mut engine);
     register_verbs(&mut engine, layer, recorder);
     register_base(&mut engine, layer, below, recorder);
+    if let Some(hits) = recorder.borrow().hits.clone() {
+        register_coverage(&mut engine, hits);
+    }
 
     let (notes, noting) = (Rc::clone(recorder), Rc::clone(budget));
     let noted_layer = Arc::clone(layer);
@@ -106,8 +89,44 @@ pub fn build(source: &Source, below: Option<&Rc<Layer>>, recorder: &Shared, budg
     engine
 }
 
+/// An engine with every limit and every switch, and no word of ours yet.
+#[must_use]
+pub fn hardened(budget: &Rc<Budget>) -> Engine {
+    // INVARIANT(bounded-policy): limits on every dimension a script can grow in.
+    let mut engine = Engine::new_raw();
+    PolicyPackage::new().register_into_engine(&mut engine);
+    engine.set_max_string_size(STRING_MAX);
+    engine.set_max_array_size(ITEMS_MAX);
+    engine.set_max_map_size(ITEMS_MAX);
+    engine.set_max_call_levels(CALLS_MAX);
+    engine.set_max_expr_depths(DEPTH_MAX, DEPTH_MAX);
+    engine.set_max_variables(VARIABLES_MAX);
+    engine.set_max_functions(FUNCTIONS_MAX);
+    engine.set_max_modules(0);
+    // A script that catches errors could go on after its budget is spent or a request was refused.
+    for keyword in ["eval", "import", "export", "try"] {
+        engine.disable_symbol(keyword);
+    }
+    engine.set_strict_variables(true);
+    engine.set_fail_on_invalid_map_property(true);
+    // The optimizer would run verbs while the script is compiled, without a place and without a recorder.
+    engine.set_optimization_level(OptimizationLevel::None);
+    let counter = Rc::clone(budget);
+    engine.on_progress(move |_| if counter.spend() { None } else { Some(Dynamic::UNIT) });
+    engine
+}
+
+/// A policy whose coverage is measured calls `coverage::hit(n)` before each statement; see [`crate::policy_test::coverage`].
+fn register_coverage(engine: &mut Engine, hits: Hits) {
+    let mut module = Module::new();
+    FuncRegistration::new("hit").set_into_module(&mut module, move |probe: i64| {
+        hits.borrow_mut().insert(usize::try_from(probe).unwrap_or_default());
+    });
+    engine.register_static_module("coverage", module.into());
+}
+
 /// The place of a call.
-fn site_of(layer: &Arc<str>, source: Option<&str>, position: Position) -> Site {
+pub(crate) fn site_of(layer: &Arc<str>, source: Option<&str>, position: Position) -> Site {
     Site::Script {
         layer: Arc::clone(layer),
         file: source.unwrap_or_default().into(),

@@ -8,6 +8,7 @@ use rhai::{EvalAltResult, ParseError, ParseErrorType, Position};
 
 use crate::diagnostic::Diagnostic;
 use crate::path::printable;
+use crate::policy_test::words::WORDS;
 use crate::trace::Site;
 
 use super::engine::{CALLS_MAX, DEPTH_MAX, FUNCTIONS_MAX, VARIABLES_MAX};
@@ -52,6 +53,7 @@ pub fn syntax(error: &ParseError, source: &Source) -> Diagnostic {
             error.hint("a policy is one file; the layers below are reached by `base::`")
         }
         "reserved keyword `eval` is disabled" => error.hint("a policy runs only the text that can be read in it"),
+        text if text.ends_with(" is a reserved keyword") => error.hint("choose another name"),
         _ => error,
     }
 }
@@ -89,9 +91,45 @@ pub fn diagnose(error: &EvalAltResult, layer: &Layer, hook: Option<Hook>) -> Dia
             .hint(TOO_LARGE),
         EvalAltResult::ErrorDotExpr(text, _) => property(text).at(place, ""),
         EvalAltResult::ErrorRuntime(value, _) => {
-            Diagnostic::new("policy-failed", sentence(&value.to_string())).at(place, "")
+            Diagnostic::new("policy-failed", thrown(&value.to_string())).at(place, "")
         }
         other => Diagnostic::new("policy-failed", sentence(&without_position(&other.to_string()))).at(place, ""),
+    }
+}
+
+/// An error while a test of a policy ran.
+#[must_use]
+pub fn of_test(error: &EvalAltResult, tests: &Source, name: &str, spent: Option<Spent>) -> Diagnostic {
+    let inner = error.unwrap_inner();
+    let place = match inner.position() {
+        position if position.is_none() => site_of_function(tests, name),
+        position => site(tests, position),
+    };
+    let failed = |message: String| Diagnostic::new("policy-test", message).at(place, "");
+    if spent.is_some() {
+        return failed(format!("the test `{name}` takes too long, or too much memory"));
+    }
+    match inner {
+        EvalAltResult::ErrorFunctionNotFound(signature, _) => {
+            let called = signature.split(" (").next().unwrap_or_default();
+            let fitting: Vec<String> = WORDS
+                .iter()
+                .filter(|word| format!("{}::{}", word.module, word.name) == called)
+                .map(|word| format!("`{}`", word.signature()))
+                .collect();
+            if !fitting.is_empty() {
+                return failed(format!("`{called}` does not take these arguments"))
+                    .hint(format!("write {}", fitting.join(" or ")));
+            }
+            let known = WORDS.iter().map(|word| format!("{}::{}", word.module, word.name));
+            let error = failed(format!("there is no word `{called}`"));
+            match nearest(called, known) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None => error.hint("a test is written with `given::` and `expect::`"),
+            }
+        }
+        EvalAltResult::ErrorRuntime(value, _) => failed(thrown(&value.to_string())),
+        other => failed(sentence(&without_position(&other.to_string()))),
     }
 }
 
@@ -306,6 +344,16 @@ fn sentence(text: &str) -> String {
         format!("{first}{rest}")
     } else {
         format!("{}{rest}", first.to_lowercase())
+    }
+}
+
+/// What a script said when it stopped by itself.
+fn thrown(text: &str) -> String {
+    let text = sentence(text);
+    if text.is_empty() {
+        "the script stops here, and says nothing".into()
+    } else {
+        text
     }
 }
 

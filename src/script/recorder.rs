@@ -2,6 +2,7 @@
 //! Scripts reach it only through the verbs.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,9 @@ pub const NOTE_MAX: usize = 1000;
 /// How often the clock is looked at, in steps. One step can handle a text of the greatest length.
 const CLOCK_EVERY: u64 = 128;
 
+/// The numbers of the probes that were passed.
+pub type Hits = Rc<RefCell<BTreeSet<usize>>>;
+
 /// State of one evaluation.
 #[derive(Debug)]
 pub struct Recorder {
@@ -54,6 +58,8 @@ pub struct Recorder {
     pub hook: Option<Hook>,
     /// How many bytes were recorded.
     pub recorded: usize,
+    /// Where coverage is measured, the probes that were passed.
+    pub hits: Option<Hits>,
     /// The first refusal. It stands whatever the script does afterwards: an error may have been swallowed on its way.
     pub refusal: Option<Diagnostic>,
 }

@@ -87,6 +87,16 @@ hint: write `debug(...)`: `claudebox --explain` shows it with its line
   |     ^^^^^
 "#;
 
+    throwing_nothing: "fn mounts(host) {
+    throw;
+}
+" => "error[policy-failed]: the script stops here, and says nothing
+  ——▶ ~/.config/claudebox/policy.rhai:2:5
+  |
+2 |     throw;
+  |     ^^^^^
+";
+
     a_function_named_like_a_verb: r#"fn ro(path, why) { }
 fn mounts(host) {
     mount::ro("relative", "the verb still judges");

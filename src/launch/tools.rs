@@ -1,0 +1,77 @@
+//! Builds the tools that a project asks for on a Nix host, before the launch. What was built is remembered by what was asked
+//! for, so a second launch starts nothing.
+
+use std::process::Stdio;
+
+use crate::diagnostic::Diagnostic;
+use crate::host::Host;
+use crate::host::declared::built_file;
+use crate::host::nix::{self, NIXPKGS};
+use crate::host::tree::plain;
+use crate::path::HostPath;
+use crate::prepare;
+
+/// Builds what is not built yet. True where something was.
+///
+/// # Errors
+/// There is no Nix or no nixpkgs to build with, the build fails, or it cannot be remembered.
+pub fn provide(host: &Host) -> Result<bool, Diagnostic> {
+    let names = &host.declared.unbuilt;
+    if names.is_empty() {
+        return Ok(false);
+    }
+    let site = host.declared.declared.tools.first().map(|tool| tool.site.clone());
+    let failed = |message: String, hint: &str| {
+        let error = Diagnostic::new("project-tools", message).hint(hint);
+        match &site {
+            Some(site) => error.at(site.clone(), ""),
+            None => error,
+        }
+    };
+    let (Some(nix), Some(nixpkgs)) = (nix::builder(&host.tree), NIXPKGS) else {
+        return Err(failed(
+            "this claudebox has no nixpkgs to build the project's tools from".into(),
+            "install claudebox by its flake, which pins one; or take the tools out of the list",
+        ));
+    };
+    let outputs = build(host, &nix, nixpkgs, names).map_err(|why| {
+        failed(
+            format!("the project's tools were not built: {why}"),
+            "Nix says more above",
+        )
+    })?;
+    let content = serde_json::Value::from(outputs).to_string();
+    if let Some(path) = built_file(&host.places.state, names) {
+        prepare::record(&path, content.as_bytes(), host.uid, &host.places.state)?;
+    }
+    Ok(true)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that starts a process on the host"
+)]
+fn build(host: &Host, nix: &HostPath, nixpkgs: &str, names: &[String]) -> Result<Vec<String>, String> {
+    let words = [
+        "--extra-experimental-features",
+        "nix-command flakes",
+        "build",
+        "--no-link",
+        "--print-out-paths",
+    ];
+    let output = std::process::Command::new(nix.as_path())
+        .env_clear()
+        .env("HOME", host.home.as_os_str())
+        .env("USER", &host.user)
+        .args(words)
+        .args(names.iter().map(|name| format!("path:{nixpkgs}#{name}")))
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| plain(&error))?;
+    if !output.status.success() {
+        return Err("the build failed".into());
+    }
+    let text = String::from_utf8(output.stdout).map_err(|_| "its answer is no text".to_string())?;
+    Ok(text.lines().map(str::to_string).collect())
+}
