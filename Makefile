@@ -53,7 +53,7 @@ test-setup: ## only install what the tests need
 bench: cargo ## measure claudebox beside a bare bwrap
 	@.make/need $(NEEDS_BUILD) $(NEEDS_RUN)
 	@cargo build --locked --release
-	@tests/bench/run "$$CARGO_TARGET_DIR/release/claudebox"
+	@CLAUDEBOX="$$CARGO_TARGET_DIR/release/claudebox" cargo bench --locked --bench launch
 
 lint: cargo ## check the format and the lints, warnings denied
 	@.make/need $(NEEDS_BUILD)

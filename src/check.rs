@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::Decided;
 use crate::host::Host;
 use crate::host::claude::Install;
+use crate::host::namespaces::{APPARMOR, CLONE, MAXIMUM};
 use crate::host::nix::Daemon;
 use crate::host::tree::{Kind, Node};
 use crate::path::{EnvName, HostPath};
@@ -180,21 +181,13 @@ fn bubblewrap(host: &Host, trial: Option<&Trial>, items: &mut Vec<Item>) {
 /// Switches of the kernel and of distributions that forbid user namespaces: the file, the value that forbids, the fix.
 const FORBIDDERS: [(&str, &str, &str); 3] = [
     (
-        "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+        APPARMOR,
         "1",
         "AppArmor forbids them; `apt install apparmor-profiles` has a profile for bwrap, or as root: \
          sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
     ),
-    (
-        "/proc/sys/kernel/unprivileged_userns_clone",
-        "0",
-        "as root: sysctl -w kernel.unprivileged_userns_clone=1",
-    ),
-    (
-        "/proc/sys/user/max_user_namespaces",
-        "0",
-        "as root: sysctl -w user.max_user_namespaces=10000",
-    ),
+    (CLONE, "0", "as root: sysctl -w kernel.unprivileged_userns_clone=1"),
+    (MAXIMUM, "0", "as root: sysctl -w user.max_user_namespaces=10000"),
 ];
 
 fn namespaces(host: &Host, trial: Option<&Trial>, items: &mut Vec<Item>) {

@@ -147,10 +147,13 @@ fn first(table: &[(&str, &'static str)], text: &OsStr) -> Option<&'static str> {
 
 /// The places that a path of a table stands for. A test proves that every entry of every table has one.
 fn places(path: &str, home: &HostPath, uid: Option<u32>) -> impl Iterator<Item = HostPath> {
-    let path = uid.map_or_else(|| path.to_owned(), |uid| path.replace("%U", &uid.to_string()));
+    let path: std::borrow::Cow<'_, str> = match uid {
+        Some(uid) if path.contains("%U") => path.replace("%U", &uid.to_string()).into(),
+        _ => path.into(),
+    };
     let at = match path.strip_prefix("~/") {
         Some(below) => home.join(below),
-        None => HostPath::new(&path),
+        None => HostPath::new(path.as_ref()),
     };
     // Where `/var/run` is a directory of its own, daemons listen there.
     let old = path

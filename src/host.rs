@@ -5,6 +5,7 @@ pub mod bubblewrap;
 pub mod claude;
 pub mod git;
 mod locale;
+pub mod namespaces;
 pub mod nix;
 mod sockets;
 pub mod terminal;
@@ -24,6 +25,7 @@ use crate::script::layer::Source;
 use crate::sys;
 
 use claude::{Claude, NotFound, Search};
+use namespaces::Namespaces;
 use nix::{Daemon, Platform};
 use terminal::Terminal;
 use tree::Tree;
@@ -90,6 +92,8 @@ pub struct Host {
     pub places: Places,
     /// This program.
     pub executable: HostPath,
+    /// Whether user namespaces can be made.
+    pub namespaces: Namespaces,
     /// The standard streams.
     pub terminal: Terminal,
     /// What the machine's administrator tells Claude Code, if anything.
@@ -156,6 +160,7 @@ impl Host {
             claude: claude::find(&tree, &search),
             bwrap: bubblewrap::find(&tree, search.path, uid, &project),
             sockets: sockets::bound(),
+            namespaces: Namespaces::look(&tree, uid),
             moved_secrets: moved_secrets(&variables, &home),
             places: Places {
                 config: joined(&config, "claudebox")?,
@@ -508,6 +513,7 @@ pub fn described(tree: Tree) -> Rc<Host> {
         claude: Err(NotFound::Nowhere),
         bwrap: Ok(path("/usr/bin/bwrap")),
         sockets: Vec::new(),
+        namespaces: Namespaces::Free,
         moved_secrets: Vec::new(),
         places: Places {
             config: path("/home/u/.config/claudebox"),

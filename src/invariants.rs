@@ -133,6 +133,7 @@ pub fn check(draft: Draft, trace: &mut Trace, host: &Host, request: &Request, so
         masks: Vec::new(),
         fates: IndexMap::new(),
         violations: Vec::new(),
+        unfit: false,
         exit: crate::EXIT_REFUSED,
     };
     let parts = checker.run(request);
@@ -166,6 +167,8 @@ struct Checker<'run> {
     masks: Vec<(SandboxPath, DecisionId)>,
     fates: IndexMap<DecisionId, Fate>,
     violations: Vec<Diagnostic>,
+    /// The project itself was refused: what follows from that is not told again.
+    unfit: bool,
     exit: u8,
 }
 

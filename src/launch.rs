@@ -12,6 +12,7 @@ use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
 use crate::bwrap::{Invocation, Word};
 use crate::check::Trial;
 use crate::diagnostic::Diagnostic;
+use crate::host::namespaces::Namespaces;
 use crate::host::tree::plain;
 use crate::path::{HostPath, printable};
 use crate::sys::{self, Interrupts};
@@ -40,6 +41,26 @@ pub fn exec(bwrap: &HostPath, invocation: &Invocation) -> Diagnostic {
         .exec();
     sys::interrupts(Interrupts::Usual);
     failed(&format!("start `{bwrap}`"), &error)
+}
+
+/// Whether a sandbox can start at all. INVARIANT(namespaces): bubblewrap would say it too, but with an exit code that could
+/// be the command's.
+///
+/// # Errors
+/// User namespaces are forbidden, or allowed to some programs only ([`Namespaces::Chosen`]) and not to bubblewrap.
+pub fn possible(bwrap: &HostPath, namespaces: Namespaces) -> Result<(), Diagnostic> {
+    if namespaces == Namespaces::Free {
+        return Ok(());
+    }
+    let forbidden = match sys::try_user_namespace() {
+        Err(error) => format!("this system does not let you make a user namespace: {}", plain(&error)),
+        Ok(()) if namespaces == Namespaces::Chosen => match trial(bwrap).sandbox {
+            Err(said) => format!("this system does not let bubblewrap make a sandbox: {said}"),
+            Ok(()) => return Ok(()),
+        },
+        Ok(()) => return Ok(()),
+    };
+    Err(Diagnostic::new("namespaces", forbidden).hint("`claudebox --check` names what forbids it, and the fix"))
 }
 
 /// Tries bubblewrap: its version, and a sandbox with every namespace in which `true` runs.

@@ -96,6 +96,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     if !cli.yes {
         prompt::confirm(&host)?;
     }
+    launch::possible(bwrap, host.namespaces).map_err(Refusal::one)?;
     prepare::all(plan, host.uid, &host.places.state).map_err(Refusal::one)?;
     Err(Refusal::one(launch::exec(bwrap, &invocation)).into())
 }

@@ -18,11 +18,23 @@ impl fmt::Display for Malformed {
 
 /// Whether a path is absolute and holds neither an empty component nor a dot nor two: most are, and need no taking apart.
 fn is_normal(bytes: &[u8]) -> bool {
-    bytes == b"/"
-        || bytes.strip_prefix(b"/").is_some_and(|rest| {
-            rest.split(|byte| *byte == b'/')
-                .all(|component| !matches!(component, b"" | b"." | b".."))
-        })
+    !bytes.contains(&0) && (bytes == b"/" || components_are_plain(bytes))
+}
+
+fn components_are_plain(bytes: &[u8]) -> bool {
+    bytes.strip_prefix(b"/").is_some_and(|rest| {
+        rest.split(|byte| *byte == b'/')
+            .all(|component| !matches!(component, b"" | b"." | b".."))
+    })
+}
+
+/// The path itself where it is normal already, else made normal.
+fn normal(path: PathBuf) -> Result<PathBuf, Malformed> {
+    if is_normal(path.as_os_str().as_bytes()) {
+        Ok(path)
+    } else {
+        absolute(&path)
+    }
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Malformed> {
@@ -126,7 +138,13 @@ macro_rules! absolute_path {
                 if name.as_ref().has_root() {
                     return Err(Malformed("is absolute where a relative path belongs"));
                 }
-                Self::new(self.0.join(name))
+                let mut joined = OsString::with_capacity(self.0.as_os_str().len() + name.as_ref().as_os_str().len() + 1);
+                joined.push(self.0.as_os_str());
+                if !joined.as_bytes().ends_with(b"/") {
+                    joined.push("/");
+                }
+                joined.push(name.as_ref());
+                normal(PathBuf::from(joined)).map(Self)
             }
 
             /// The directory that holds this path; `None` for the root.

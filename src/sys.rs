@@ -78,6 +78,37 @@ pub fn interrupts(interrupts: Interrupts) {
     }
 }
 
+/// Tries to make a user namespace, in a child that ends at once.
+///
+/// # Errors
+/// What the kernel answered: EPERM, ENOSPC, ENOSYS where namespaces are forbidden or missing.
+pub fn try_user_namespace() -> io::Result<()> {
+    // SAFETY: this process has one thread, and the child calls only unshare and _exit, which are safe after fork.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: as above; _exit runs no handler of ours.
+        unsafe {
+            let failed = libc::unshare(libc::CLONE_NEWUSER) != 0;
+            libc::_exit(if failed { *libc::__errno_location() } else { 0 });
+        }
+    }
+    if child < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let mut status = 0;
+    // SAFETY: `status` lives through the call, and the child is ours and not waited for elsewhere.
+    while unsafe { libc::waitpid(child, &raw mut status, 0) } < 0 {
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    match libc::WEXITSTATUS(status) {
+        0 if libc::WIFEXITED(status) => Ok(()),
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
+}
+
 /// The caller's user and group id.
 #[must_use]
 pub fn ids() -> (u32, u32) {

@@ -1,5 +1,10 @@
 //! The start: what is asked, what is refused, what a dry run prints; nothing is started after any error.
 
+use std::io::{BufRead, BufReader};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::support::terminal::Terminal;
 use crate::support::{Test, User, as_both};
 
@@ -42,8 +47,8 @@ hint: install it: apt install bubblewrap, dnf install bubblewrap, pacman -S bubb
     /// Without user namespaces there is no sandbox either, and the text says how to get them.
     fn no_user_namespaces_is_refused(user: User) {
         // text: from the program
-        const TEXT: &str = "error: this system does not let `bwrap` make a user namespace\n\n\
-                            hint: see `claudebox --check`\n";
+        const TEXT: &str = "error[namespaces]: this system does not let you make a user namespace: operation not permitted\n\
+                            hint: `claudebox --check` names what forbids it, and the fix\n";
         let test = Test::new().who(user).before(&["[BIN]/attack", "no-namespaces"]);
         assert_eq!(test.control(&["bwrap", "--unshare-user", "--ro-bind", "/", "/", "true"]).exit, 1, "the control got a namespace");
         refused(marking(test), TEXT);
@@ -204,6 +209,47 @@ For more information, try '--help'.
         Test::new().who(user).args(["--net", "moon", "--exec", "--", "true"]).stderr(TEXT).exit(2).run();
     }
 
+    /// A launcher that is killed at any moment takes everything with it, and leaves no half-made file.
+    fn a_killed_launcher_leaves_nothing(user: User) {
+        // Half a millisecond apart from the start to well beyond the moment at which the payload runs.
+        const MOMENTS: u64 = 60;
+        let base = Test::new().who(user);
+        let tag = base.base().display().to_string();
+        // The sandbox carries the test's own directory on its command line, and the payload in its environment.
+        let payload = ["sh", "-c", "exec sleep 600", &tag];
+        let alive = || processes().into_iter().filter(|(_, text)| text.contains(&tag)).map(|(pid, _)| pid).collect::<Vec<_>>();
+
+        let test = base.args_of(["--yes", "--quiet", "--net", "none", "--exec", "--"].iter().chain(&payload));
+        // The kernel needs a moment to end what is told to end; what lives after it lives on, and is ended here.
+        let survivors = || {
+            std::thread::sleep(Duration::from_secs(2));
+            let survivors = alive();
+            for pid in survivors.iter().filter_map(|pid| Pid::from_raw(*pid)) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+            survivors
+        };
+        let naive = ["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "sh", "-c", "echo up; exec sleep 600", &tag];
+        let mut running = test.spawn_control(&naive);
+        BufReader::new(running.stdout()).read_line(&mut String::new()).expect("the payload's first line");
+        drop(running);
+        assert_ne!(survivors(), Vec::<i32>::new(), "the naive sandbox ends with its launcher");
+
+        for moment in 0..MOMENTS {
+            let running = test.spawn();
+            std::thread::sleep(Duration::from_micros(500 * moment));
+            drop(running);
+        }
+        assert_eq!(survivors(), Vec::<i32>::new(), "processes that outlived their launcher");
+
+        let paths = |test: &Test| test.snapshot().into_keys().map(|path| test.blank(&path.display().to_string())).collect::<Vec<_>>();
+        let fresh = Test::new().who(user).args(["--yes", "--quiet", "--net", "none", "--exec", "--", "true"]);
+        fresh.compare(&fresh.start());
+        // The name of the state's directory is made of the project's path, which is another in each test.
+        let plain = |paths: Vec<String>| paths.into_iter().map(|path| instance(&path)).collect::<Vec<_>>();
+        assert_eq!(plain(paths(&test)), plain(paths(&fresh)));
+    }
+
     /// Nothing is left in the home but claudebox's own directory and what the payload wrote.
     fn a_run_leaves_no_strange_files(user: User) {
         let test = marking(Test::new().who(user)).file("~/.bashrc", "# mine\n");
@@ -215,6 +261,29 @@ For more information, try '--help'.
         assert!(after.remove(&test.at("mark")).is_some());
         assert_eq!(after, before);
     }
+}
+
+/// Every process that can be looked into, with its command line and its environment.
+fn processes() -> Vec<(i32, String)> {
+    let entries = std::fs::read_dir("/proc").expect("/proc");
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter_map(|pid| {
+        let mut text = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        text.extend(std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default());
+        Some((pid, String::from_utf8_lossy(&text).into_owned()))
+    })
+    .collect()
+}
+
+/// A path with the hash in the name of an instance's directory taken out.
+fn instance(path: &str) -> String {
+    let name = |part: &str| match part.rsplit_once('-') {
+        Some((name, hash)) if hash.len() == 16 && hash.chars().all(|letter| letter.is_ascii_hexdigit()) => {
+            format!("{name}-HASH")
+        }
+        _ => part.to_owned(),
+    };
+    path.split('/').map(name).collect::<Vec<_>>().join("/")
 }
 
 /// Only an ordinary user can be kept from reading a directory by its mode.
@@ -238,52 +307,24 @@ const NO_PROJECT: [(&str, &str); 11] = [
         "/",
         r#"error[project-root]: `/` cannot be the project: it is the whole file system
 hint: change to a directory of its own for the project and start again
-
-error[empty-root]: `/` cannot be mounted: `/` is built by the launcher: the root is an empty file system in memory
-  ——▶ policy/policy.rhai:65:12
-   |
-65 |     mount::rw(host.project, "the project");
-   |            ^^
-hint: choose another place
 "#,
     ),
     (
         "[HOME]",
         r#"error[project-root]: `[HOME]` cannot be the project: it is your home directory, with all your secrets
 hint: change to a directory of its own for the project and start again
-
-error[empty-root]: `[HOME]` is never mounted whole: it holds `[HOME]` and all that lies in it
-  ——▶ policy/policy.rhai:65:12
-   |
-65 |     mount::rw(host.project, "the project");
-   |            ^^
-hint: mount the directories below it that are needed, one by one
 "#,
     ),
     (
         "[BASE]",
         r#"error[project-root]: `[BASE]` cannot be the project: your home directory lies in it
 hint: change to a directory of its own for the project and start again
-
-error[empty-root]: `[BASE]` is never mounted whole: it holds `[BASE]` and all that lies in it
-  ——▶ policy/policy.rhai:65:12
-   |
-65 |     mount::rw(host.project, "the project");
-   |            ^^
-hint: mount the directories below it that are needed, one by one
 "#,
     ),
     (
         "/tmp",
         r#"error[project-root]: `/tmp` cannot be the project: your home directory lies in it
 hint: change to a directory of its own for the project and start again
-
-error[empty-root]: `/tmp` is never mounted whole: it holds `/tmp` and all that lies in it
-  ——▶ policy/policy.rhai:65:12
-   |
-65 |     mount::rw(host.project, "the project");
-   |            ^^
-hint: mount the directories below it that are needed, one by one
 "#,
     ),
     (
@@ -296,78 +337,56 @@ hint: change to a directory of its own for the project and start again
         "/etc",
         r#"error[project-root]: `/etc` cannot be the project: `/etc` belongs to the system
 hint: change to a directory of its own for the project and start again
-
-error[empty-root]: `/etc` is never mounted whole: it holds `/etc` and all that lies in it
-  ——▶ policy/policy.rhai:65:12
-   |
-65 |     mount::rw(host.project, "the project");
-   |            ^^
-hint: mount the directories below it that are needed, one by one
 "#,
     ),
     (
         "[HOME]/.ssh",
         r#"error[project-root]: `[HOME]/.ssh` cannot be the project: it lies in `[HOME]/.ssh`: it holds SSH keys
 hint: change to a directory of its own for the project and start again
-
-error[secret-exposed]: `[HOME]/.ssh` is a secret: it holds SSH keys
-  ——▶ policy/policy.rhai:65:12
-   |
-65 |     mount::rw(host.project, "the project");
-   |            ^^
-hint: no policy can show it; copy what the project needs into the project
 "#,
     ),
     (
         "[HOME]/.ssh/inside",
         r#"error[project-root]: `[HOME]/.ssh/inside` cannot be the project: it lies in `[HOME]/.ssh`: it holds SSH keys
 hint: change to a directory of its own for the project and start again
-
-error[secret-exposed]: `[HOME]/.ssh/inside` lies in the secret `[HOME]/.ssh`: it holds SSH keys
-  ——▶ policy/policy.rhai:65:12
-   |
-65 |     mount::rw(host.project, "the project");
-   |            ^^
-hint: no policy can show it; copy what the project needs into the project
 "#,
     ),
     (
         "[HOME]/.claudebox/instances",
-        r#"error[project-root]: `[HOME]/.claudebox/instances` cannot be the project: it lies in claudebox's own state, `[HOME]/.claudebox`
+        r#"error[project-root]: `[HOME]/.claudebox/instances` cannot be the project: it lies in `[HOME]/.claudebox`: it is claudebox's own state
 hint: change to a directory of its own for the project and start again
+<<<<<<< HEAD
 
-error[own-controls]: `[HOME]/.claudebox/instances` lies in claudebox's own state, `[HOME]/.claudebox`
+error[own-controls]: `[HOME]/.claudebox/instances` cannot be shown: it is claudebox's own state
   ——▶ policy/policy.rhai:65:12
    |
 65 |     mount::rw(host.project, "the project");
    |            ^^
 hint: claudebox mounts what a sandbox needs of it by itself
+=======
+>>>>>>> main
 "#,
     ),
     (
         "[HOME]/.config/claudebox",
-        r#"error[project-root]: `[HOME]/.config/claudebox` cannot be the project: it lies in claudebox's own configuration, `[HOME]/.config/claudebox`
+        r#"error[project-root]: `[HOME]/.config/claudebox` cannot be the project: it lies in `[HOME]/.config/claudebox`: it is claudebox's own configuration
 hint: change to a directory of its own for the project and start again
+<<<<<<< HEAD
 
-error[own-controls]: `[HOME]/.config/claudebox` lies in claudebox's own configuration, `[HOME]/.config/claudebox`
+error[own-controls]: `[HOME]/.config/claudebox` cannot be shown: it is claudebox's own configuration
   ——▶ policy/policy.rhai:65:12
    |
 65 |     mount::rw(host.project, "the project");
    |            ^^
 hint: claudebox mounts what a sandbox needs of it by itself
+=======
+>>>>>>> main
 "#,
     ),
     (
         "[HOME]/link-to-home",
         r#"error[project-root]: `[HOME]` cannot be the project: it is your home directory, with all your secrets
 hint: change to a directory of its own for the project and start again
-
-error[empty-root]: `[HOME]` is never mounted whole: it holds `[HOME]` and all that lies in it
-  ——▶ policy/policy.rhai:65:12
-   |
-65 |     mount::rw(host.project, "the project");
-   |            ^^
-hint: mount the directories below it that are needed, one by one
 "#,
     ),
 ];

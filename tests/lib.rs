@@ -17,6 +17,7 @@
     reason = "a test reads the host, starts processes, and ends by panicking"
 )]
 
+mod audit;
 mod canary;
 mod claude_code;
 mod launch;

@@ -83,6 +83,25 @@ as_both! {
         boxed(test, ["./attack", "descriptors"]).run();
     }
 
+    /// A directory on a standard stream is as open as any other descriptor: its `..` leads out of every mount.
+    fn a_directory_on_a_standard_stream_is_refused(user: User) {
+        // text: from the program
+        const TEXT: &str = "error[no-inherited-fds]: descriptor 0 is a directory, and all that lies in it could be opened\n\
+                            hint: start claudebox without that redirection\n";
+        let test = |redirection: &str| {
+            let script = format!("exec \"$0\" \"$@\" {redirection}");
+            Test::new().who(user).file("~/.ssh/id_ed25519", "a key\n").directory("~/open").before(&["sh", "-c", &script])
+        };
+        let naive = ["bwrap", "--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin", "--symlink", "usr/lib", "/lib",
+            "--symlink", "usr/lib64", "/lib64", "--proc", "/proc", "--unshare-all", "cat", "/proc/self/fd/0/../.ssh/id_ed25519"];
+        assert_eq!(test("< ~/open").control(&naive).stdout, "a key\n");
+
+        let read = "cat /proc/self/fd/0/../.ssh/id_ed25519";
+        boxed(test("< ~/open"), ["sh", "-c", read]).stderr(TEXT).exit(125).run();
+        // The error itself cannot be told on such a stream; that it is refused can.
+        boxed(test("2< ~/open"), ["sh", "-c", "cat /proc/self/fd/2/../.ssh/id_ed25519"]).exit(125).run();
+    }
+
     /// The payload's exit code is claudebox's, and a signal is told as shells tell it.
     fn exit_codes_pass(user: User) {
         for (script, code) in [("exit 0", 0), ("exit 7", 7), ("exit 125", 125), ("exit 255", 255), ("kill -TERM $$", 143), ("kill -KILL $$", 137)] {
@@ -119,7 +138,7 @@ as_both! {
             (code, terminal.screen().lines().any(|line| line.ends_with("caught")))
         };
         let control = Test::new().who(user);
-        let naive = format!("bwrap --dev-bind / / --die-with-parent sh -c \"{script}\"");
+        let naive = format!("bwrap --dev-bind / / --unshare-pid --die-with-parent sh -c \"{script}\"");
         assert_eq!(press(&control, &control.environment_line(&naive)).0, 130, "the naive sandbox lets the payload answer");
 
         let test = boxed(Test::new().who(user), ["sh", "-c", script]);
@@ -140,7 +159,7 @@ as_both! {
 
     /// The honest use beside the closed doors: the terminal's size, and stopping and going on.
     fn resize_and_stop_work(user: User) {
-        let script = "trap 'stty size' WINCH; echo ready; while [ ! -e done ]; do sleep 0.1; done";
+        let script = "trap 'stty size' WINCH; echo ready; while [ ! -e done ]; do [ -e wake ] && rm -f wake && echo awake; sleep 0.1; done";
         let test = boxed(Test::new().who(user), ["sh", "-c", script]);
         let terminal = Terminal::open(&test);
         terminal.line_with_code(&test.script("start", &test.shell_line()));
@@ -151,7 +170,10 @@ as_both! {
         assert_eq!(terminal.exit_code(), 148);
         terminal.line("clear");
         terminal.wait("an empty screen", |screen| !screen.contains("Stopped"));
+        // What goes on has the terminal again: only then is a new size its own to hear of.
+        std::fs::write(test.at("wake"), "").expect("the test's own file");
         terminal.line_with_code("fg");
+        terminal.wait("the payload", |screen| screen.lines().any(|line| line == "awake"));
         terminal.resize(100, 30);
         terminal.wait("the new size", |screen| screen.lines().any(|line| line == "30 100"));
         std::fs::write(test.at("done"), "").expect("the test's own file");

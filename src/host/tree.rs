@@ -91,9 +91,6 @@ pub struct Tree {
     resolved: RefCell<HashMap<OsString, Rc<Resolved>>>,
 }
 
-/// From how many questions on a directory is reading it cheaper than asking.
-const LOOK_AHEAD_MIN: usize = 6;
-
 /// Where the answers come from.
 #[derive(Debug)]
 enum Source {
@@ -214,35 +211,6 @@ impl Tree {
         }
         entries.sort();
         Ok(entries)
-    }
-
-    /// Prepares for questions about many paths, most of which do not exist: a directory that is asked about often is read
-    /// once, and what is not in it needs no question of its own. The answers stay the same.
-    pub fn look_ahead<'paths>(&self, paths: impl Iterator<Item = &'paths HostPath>) {
-        let Source::Real(seen) = &self.source else {
-            return;
-        };
-        let mut asked: HashMap<HostPath, Vec<&std::ffi::OsStr>> = HashMap::new();
-        for (parent, name) in paths.filter_map(|path| path.parent().zip(path.name())) {
-            asked.entry(parent).or_default().push(name);
-        }
-        for (parent, names) in asked.into_iter().filter(|(_, names)| names.len() >= LOOK_AHEAD_MIN) {
-            let Ok(directory) = self.resolve_directory(&parent) else {
-                continue;
-            };
-            let Ok(entries) = self.entries(directory.path.as_path()) else {
-                continue;
-            };
-            for name in names {
-                if entries
-                    .binary_search_by(|(entry, _)| entry.as_os_str().cmp(name))
-                    .is_err()
-                {
-                    let path = directory.path.as_path().join(name).into_os_string();
-                    seen.borrow_mut().entry(path).or_insert(None);
-                }
-            }
-        }
     }
 
     /// The names in a directory, sorted; empty where there is no such directory.

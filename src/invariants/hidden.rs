@@ -1,7 +1,8 @@
 //! What no mount may show: secrets, claudebox's own directories, daemon sockets. All by canonical path, so that two paths
 //! are the same place exactly when their bytes are the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
 use std::ops::Bound;
 
 use crate::draft::Secret;
@@ -34,13 +35,43 @@ impl Class {
     }
 }
 
+/// What a hidden path is: completes a sentence that names the path. Made into text only where it is told.
+#[derive(Clone, Debug)]
+pub(super) enum Why {
+    /// The floor's word for what a secret holds.
+    Holds(&'static str),
+    /// The floor's word for whose socket it is.
+    BelongsTo(&'static str),
+    /// A variable of the host names it.
+    Named(&'static str),
+    /// What of claudebox's own it is.
+    Is(&'static str),
+    /// A process of the host has bound it.
+    Bound,
+    /// The policy's own reason.
+    Policy(String),
+}
+
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Holds(what) => write!(f, "it holds {what}"),
+            Self::BelongsTo(whom) => write!(f, "it belongs to {whom}"),
+            Self::Named(variable) => write!(f, "`{variable}` says that secrets lie there"),
+            Self::Is(what) => write!(f, "it is {what}"),
+            Self::Bound => f.write_str("a process of the host listens on it"),
+            Self::Policy(reason) => f.write_str(reason),
+        }
+    }
+}
+
 /// One hidden path.
 #[derive(Clone, Debug)]
 pub(super) struct Hidden {
     /// Why it is hidden.
     pub(super) class: Class,
-    /// The words for it: completes a sentence that names the path.
-    pub(super) why: String,
+    /// What it is.
+    pub(super) why: Why,
     /// The policy's decision, where the policy named it.
     pub(super) decision: Option<DecisionId>,
 }
@@ -73,61 +104,142 @@ impl HiddenPaths {
     }
 }
 
+/// The directories of the floor that were read, by the path that the floor writes.
+#[derive(Default)]
+struct Listings(HashMap<String, Listing>);
+
+impl Listings {
+    /// The place of a path of the floor, below the canonical path of its directory; `None` where nothing is there.
+    fn place(&mut self, host: &Host, path: &str) -> Option<HostPath> {
+        let (parent, name) = path.rsplit_once('/')?;
+        if !self.0.contains_key(parent) {
+            self.0.insert(parent.to_string(), Listing::read(host, parent));
+        }
+        match self.0.get(parent)? {
+            Listing::Absent => None,
+            Listing::Names(directory, names) => {
+                names
+                    .binary_search_by(|entry| entry.as_os_str().cmp(name.as_ref()))
+                    .ok()?;
+                directory.join(name).ok()
+            }
+            Listing::Unreadable(directory) => directory.join(name).ok(),
+        }
+    }
+}
+
+/// What is in a directory of the floor.
+enum Listing {
+    /// There is no such directory.
+    Absent,
+    /// The directory's canonical path, and the names in it, sorted.
+    Names(HostPath, Vec<OsString>),
+    /// It is there and cannot be read: everything that the floor names in it counts as present.
+    Unreadable(HostPath),
+}
+
+impl Listing {
+    fn read(host: &Host, written: &str) -> Self {
+        let path = match written.strip_prefix('~') {
+            Some("") => Ok(host.home.clone()),
+            Some(rest) => host.home.join(rest.trim_start_matches('/')),
+            None if written.is_empty() => Ok(HostPath::root()),
+            None => HostPath::new(written),
+        };
+        let Ok(path) = path else {
+            return Self::Absent;
+        };
+        let Ok(resolved) = host.tree.resolve(&path) else {
+            return Self::Unreadable(path);
+        };
+        if resolved.node.is_none() {
+            return Self::Absent;
+        }
+        match host.tree.list(resolved.path.as_path()) {
+            Ok(names) => Self::Names(resolved.path, names),
+            Err(_) => Self::Unreadable(resolved.path),
+        }
+    }
+}
+
 impl Checker<'_> {
     /// Gathers them from the floor, the policy and the host.
     pub(super) fn gather_hidden(&mut self) {
-        let written = self.written();
-        self.host.tree.look_ahead(written.iter().map(|(path, _)| path));
-        for (path, hidden) in written {
-            // What cannot be looked at cannot be mounted either: its written path still counts.
-            let Ok(resolved) = self.host.tree.resolve(&path) else {
-                self.hidden.add(path, hidden);
-                continue;
-            };
-            if let (None, Some(decision)) = (&resolved.node, hidden.decision) {
-                self.fates
-                    .insert(decision, Fate::Idle("it does not exist on this host".into()));
-            }
-            if hidden.class != Class::Socket || !self.host.nix_daemon.allows(&resolved.path) {
-                self.hidden.add(resolved.path, hidden);
-            }
+        for (path, hidden) in self.named() {
+            self.hide(path, hidden);
+        }
+        let mut listings = Listings::default();
+        for secret in floor::SECRETS {
+            self.hide_present(&mut listings, Class::Secret, secret.path, &Why::Holds(secret.why));
+        }
+        let uid = self.host.uid.to_string();
+        for (path, why) in floor::SOCKETS {
+            self.hide_present(
+                &mut listings,
+                Class::Socket,
+                &path.replace("%U", &uid),
+                &Why::BelongsTo(why),
+            );
         }
     }
 
-    /// The paths as the floor, the policy and the host name them.
-    fn written(&self) -> Vec<(HostPath, Hidden)> {
-        let hidden = |class, why, decision| Hidden { class, why, decision };
-        let mut written = Vec::new();
+    /// The paths that the policy and the host name.
+    fn named(&self) -> Vec<(HostPath, Hidden)> {
+        let mut named = Vec::new();
+        let mut add = |class, path, why, decision| named.push((path, Hidden { class, why, decision }));
         for (secret, decision) in &self.draft.secrets {
             if let Secret::Path(path) = secret {
                 let why = self.trace.get(*decision).map(|decision| decision.reason.clone());
-                written.push((
+                add(
+                    Class::Secret,
                     path.clone(),
-                    hidden(Class::Secret, why.unwrap_or_default(), Some(*decision)),
-                ));
+                    Why::Policy(why.unwrap_or_default()),
+                    Some(*decision),
+                );
             }
         }
-        let Host { home, uid, .. } = self.host;
-        for (path, why) in floor::secrets(home) {
-            written.push((path, hidden(Class::Secret, format!("it holds {why}"), None)));
-        }
         for (path, variable) in &self.host.moved_secrets {
-            let why = format!("`{variable}` says that secrets lie there");
-            written.push((path.clone(), hidden(Class::Secret, why, None)));
+            add(Class::Secret, path.clone(), Why::Named(variable), None);
         }
         for (path, what) in self.host.own_paths() {
-            written.push((path, hidden(Class::Own, format!("it is {what}"), None)));
-        }
-        for (path, why) in floor::sockets(home, *uid) {
-            written.push((path, hidden(Class::Socket, format!("it belongs to {why}"), None)));
+            add(Class::Own, path, Why::Is(what), None);
         }
         for path in &self.host.sockets {
-            written.push((
-                path.clone(),
-                hidden(Class::Socket, "a process of the host listens on it".into(), None),
-            ));
+            add(Class::Socket, path.clone(), Why::Bound, None);
         }
-        written
+        named
+    }
+
+    /// Hides a path at its canonical place.
+    fn hide(&mut self, path: HostPath, hidden: Hidden) {
+        // What cannot be looked at cannot be mounted either: its written path still counts.
+        let Ok(resolved) = self.host.tree.resolve(&path) else {
+            return self.hidden.add(path, hidden);
+        };
+        if let (None, Some(decision)) = (&resolved.node, hidden.decision) {
+            self.fates
+                .insert(decision, Fate::Idle("it does not exist on this host".into()));
+        }
+        if hidden.class != Class::Socket || !self.host.nix_daemon.allows(&resolved.path) {
+            self.hidden.add(resolved.path, hidden);
+        }
+    }
+
+    /// Hides a path of the floor, if it is there. The floor names hundreds and few exist, so each directory is read once;
+    /// what does not exist can be neither mounted nor shown.
+    fn hide_present(&mut self, listings: &mut Listings, class: Class, path: &str, why: &Why) {
+        // Where `/var/run` is a directory of its own, daemons listen there.
+        if let Some(rest) = path.strip_prefix("/run/") {
+            self.hide_present(listings, class, &format!("/var/run/{rest}"), why);
+        }
+        let Some(place) = listings.place(self.host, path) else {
+            return;
+        };
+        // An entry that is the home or lies above it, as `/root` is for root, would refuse every project.
+        if !self.host.home.within(&place) {
+            let (why, decision) = (why.clone(), None);
+            self.hide(place, Hidden { class, why, decision });
+        }
     }
 
     /// INVARIANT(secret-exposed), INVARIANT(own-controls), INVARIANT(no-sockets): what a mount's source holds of them is masked.
@@ -144,8 +256,12 @@ impl Checker<'_> {
                 }
                 match self.host.tree.node(path.as_path()) {
                     Ok(Some(_)) => {
-                        let decision =
-                            self.host_rule(Effect::Mask, place.to_string(), &reason.why, reason.class.code());
+                        let decision = self.host_rule(
+                            Effect::Mask,
+                            place.to_string(),
+                            &reason.why.to_string(),
+                            reason.class.code(),
+                        );
                         self.masks.push((place, decision));
                     }
                     Ok(None) => {}

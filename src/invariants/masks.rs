@@ -13,6 +13,9 @@ use super::{Checker, Fate};
 impl Checker<'_> {
     /// Masks what a bounded search of the project finds. INVARIANT(secret-in-project).
     pub(super) fn project_masks(&mut self) {
+        if self.unfit {
+            return;
+        }
         let patterns: Vec<(String, DecisionId)> = self
             .draft
             .secrets

@@ -36,6 +36,12 @@ impl Checker<'_> {
             decision,
             required,
         } = mount;
+        if let (true, Request::ReadOnly(source) | Request::ReadWrite(source)) = (self.unfit, &request)
+            && *source == self.host.project
+        {
+            self.fates.insert(decision, Fate::Refused("project-root"));
+            return;
+        }
         if let Some((built, why)) = BUILT.iter().find(|(built, _)| claims(&at, built)) {
             let error = Diagnostic::new(
                 "empty-root",

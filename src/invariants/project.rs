@@ -17,6 +17,7 @@ impl Checker<'_> {
     pub(super) fn project_root(&mut self) {
         let root = self.host.project.clone();
         if let Some(why) = self.unfit_project(&root) {
+            self.unfit = true;
             self.refuse(
                 Diagnostic::new("project-root", format!("`{root}` cannot be the project: {why}"))
                     .hint("change to a directory of its own for the project and start again"),

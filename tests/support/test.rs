@@ -235,14 +235,14 @@ impl Test {
     /// Starts it and leaves it running.
     pub fn spawn(&self) -> Running {
         self.hand_over();
-        Running {
-            child: self
-                .command()
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped())
-                .spawn()
-                .expect("the program starts"),
-        }
+        Running::start(self.command())
+    }
+
+    /// The same for a control.
+    pub fn spawn_control(&self, words: &[&str]) -> Running {
+        self.hand_over();
+        let words = words.iter().map(|word| self.fill(word)).collect::<Vec<_>>();
+        Running::start(self.command_of(&words))
     }
 
     /// The same start as a line for a shell, from an environment emptied first.
@@ -410,6 +410,13 @@ pub struct Running {
 }
 
 impl Running {
+    fn start(mut command: Command) -> Self {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        Self {
+            child: child.expect("the program starts"),
+        }
+    }
+
     /// The process that was started, by now whatever it became by exec.
     pub fn pid(&self) -> u32 {
         self.child.id()

@@ -21,6 +21,27 @@ impl Tree {
             return self.walk(PathBuf::from("/"), Vec::new(), Vec::new());
         };
         let start = self.resolve_directory(&parent)?;
+        if let Some(Node {
+            kind: Kind::Directory, ..
+        }) = start.node
+            && let Ok(place) = start.path.join(name)
+        {
+            // Most paths that a launch asks about do not exist, or are no links: they need no walk.
+            let node = self.node(place.as_path())?;
+            if !matches!(
+                node,
+                Some(Node {
+                    kind: Kind::Link(_),
+                    ..
+                })
+            ) {
+                return Ok(Resolved {
+                    path: place,
+                    through: start.through.clone(),
+                    node,
+                });
+            }
+        }
         self.walk(
             start.path.as_path().to_path_buf(),
             vec![name.to_os_string()],
