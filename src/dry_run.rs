@@ -5,7 +5,9 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::bwrap::{Invocation, Word};
+use crate::host::nix::daemon::Guard;
 use crate::invariants::plan::{Plan, Preparation};
+use crate::launch::nix::{GUARD, GUARD_ENVIRONMENT};
 
 /// The whole script: what a launch makes on the host first, then the command.
 #[must_use]
@@ -14,8 +16,31 @@ pub fn script(bwrap: &OsStr, plan: &Plan, invocation: &Invocation) -> Vec<u8> {
     for preparation in plan.preparations() {
         line(&mut out, preparation);
     }
+    if let Some(guard) = plan.guard() {
+        guard_lines(&mut out, guard);
+    }
     out.extend_from_slice(&shell_command(bwrap, invocation));
     out
+}
+
+/// The guard before the Nix daemon, which a launch ends with itself; here it is the reader's to end.
+fn guard_lines(out: &mut Vec<u8>, guard: &Guard) {
+    out.extend_from_slice(b"mkdir -p -m 0700 ");
+    quote(out, guard.directory.as_os_str());
+    out.extend_from_slice(b"\n(cd /; exec env -i");
+    for (name, value) in GUARD_ENVIRONMENT {
+        out.push(b' ');
+        quote(out, OsStr::new(&format!("{name}={value}")));
+    }
+    out.extend_from_slice(b" NIX_DAEMON_SOCKET_PATH=");
+    quote(out, guard.directory.as_os_str());
+    out.extend_from_slice(b"/socket ");
+    quote(out, guard.program.as_os_str());
+    for word in GUARD {
+        out.push(b' ');
+        quote(out, OsStr::new(word));
+    }
+    out.extend_from_slice(b" </dev/null >/dev/null 2>&1) & # end it with: kill %%\n");
 }
 
 /// What the launcher makes by itself, said in shell.

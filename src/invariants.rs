@@ -4,6 +4,7 @@
 mod hidden;
 mod masks;
 mod mounts;
+mod nix;
 pub mod plan;
 mod project;
 pub mod structure;
@@ -48,6 +49,10 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     ("project-root", "the project is no system directory, no home, no secret"),
     ("no-sockets", "no mount shows a daemon's socket"),
+    (
+        "nix-trust",
+        "the Nix daemon is there only where it neither trusts the sandbox nor builds outside a sandbox of its own",
+    ),
     (
         "own-controls",
         "policy, state of other projects and the programs of the launch cannot be changed from inside",
@@ -190,6 +195,7 @@ impl Checker<'_> {
         self.mount_points();
         self.grant_masks();
         let (network, network_decision) = self.network();
+        let nix = self.nix_daemon();
         self.working_directory();
         self.tell_claude(network);
         Parts {
@@ -197,6 +203,7 @@ impl Checker<'_> {
             mounts: std::mem::take(&mut self.mounts),
             network,
             network_decision,
+            nix,
             uid: self.host.inside_uid(),
             gid: self.host.inside_gid(),
             root: self.host.uid == 0,

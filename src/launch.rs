@@ -1,5 +1,7 @@
 //! Becomes bubblewrap. The only starter of processes; no shell and no supervisor stays between the terminal and Claude Code.
 
+pub mod nix;
+
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -13,6 +15,7 @@ use crate::bwrap::{Invocation, Word};
 use crate::check::Trial;
 use crate::diagnostic::Diagnostic;
 use crate::host::namespaces::Namespaces;
+use crate::host::nix::daemon::Guard;
 use crate::host::tree::plain;
 use crate::path::{HostPath, printable};
 use crate::sys::{self, Interrupts};
@@ -25,9 +28,15 @@ use crate::sys::{self, Interrupts};
     clippy::disallowed_methods,
     reason = "the one place that starts a process on the host"
 )]
-pub fn exec(bwrap: &HostPath, invocation: &Invocation) -> Diagnostic {
-    let prepared = prepare(invocation);
-    let (_files, arguments) = match prepared {
+pub fn exec(bwrap: &HostPath, guard: Option<&Guard>, invocation: &Invocation) -> Diagnostic {
+    if let Err(error) = shut() {
+        return failed("shut what must not be inherited", &error);
+    }
+    // INVARIANT(nix-trust): without the guard bubblewrap is not started.
+    if let Some(Err(error)) = guard.map(nix::guard) {
+        return error;
+    }
+    let (_files, arguments) = match prepare(invocation) {
         Ok(prepared) => prepared,
         Err(error) => return failed("prepare the start", &error),
     };
@@ -114,12 +123,16 @@ fn failed(what: &str, error: &io::Error) -> Diagnostic {
     Diagnostic::new("launch", format!("cannot {what}: {}", plain(error))).hint("nothing was started")
 }
 
-/// Shuts what must not be inherited, then opens what bubblewrap reads: one file for its options, and those that they name.
-fn prepare(invocation: &Invocation) -> io::Result<(Vec<OwnedFd>, Vec<OsString>)> {
+/// Shuts what must not be inherited, before anything else is opened or started.
+fn shut() -> io::Result<()> {
     // INVARIANT(no-inherited-fds): the caller's descriptors first, so that ours, opened after it, are the only others.
     sys::close_others_on_exec()?;
     // INVARIANT(tty-and-keyring): the keyring is a property of this process that the exec keeps.
-    sys::fresh_session_keyring()?;
+    sys::fresh_session_keyring()
+}
+
+/// Opens what bubblewrap reads: one file for its options, and those that they name.
+fn prepare(invocation: &Invocation) -> io::Result<(Vec<OwnedFd>, Vec<OsString>)> {
     let mut files = Vec::with_capacity(invocation.files.len() + 1);
     for content in &invocation.files {
         files.push(memory_file(content)?);

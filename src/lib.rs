@@ -29,6 +29,7 @@ pub mod awareness;
 pub mod check;
 
 pub mod bwrap;
+pub mod companion;
 pub mod dry_run;
 pub mod init;
 pub mod launch;
@@ -69,8 +70,13 @@ pub const EXIT_USAGE: u8 = 2;
 /// A [`Refusal`] with everything that is wrong; nothing was started.
 pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     let request = cli.request();
-    let host = Rc::new(Host::gather()?);
-    let decided = decide(&host, &request)?;
+    let mut host = Host::gather()?;
+    let layers = host.layers(&request)?;
+    if host.wants_nix(&layers) {
+        host.meet_nix(&cli.session(), launch::nix::ask);
+    }
+    let host = Rc::new(host);
+    let decided = decide_with(&layers, &host, &request);
     if cli.check {
         let trial = host.bwrap.as_ref().ok().map(launch::trial);
         let items = check::items(&host, &decided, trial.as_ref());
@@ -98,7 +104,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     }
     launch::possible(bwrap, host.namespaces).map_err(Refusal::one)?;
     prepare::all(plan, host.uid, &host.places.state).map_err(Refusal::one)?;
-    Err(Refusal::one(launch::exec(bwrap, &invocation)).into())
+    Err(Refusal::one(launch::exec(bwrap, plan.guard(), &invocation)).into())
 }
 
 /// Everything that was decided about one launch, whether it may start or not. Every mode of the program prints or starts this.
@@ -112,15 +118,7 @@ pub struct Decided {
     pub sources: Sources,
 }
 
-/// Asks the policy and checks its answers. Starts nothing and changes nothing.
-///
-/// # Errors
-/// A policy's file cannot be read. What a policy does wrong is part of the verdict.
-pub fn decide(host: &Rc<Host>, request: &Request) -> Result<Decided, Refusal> {
-    Ok(decide_with(&host.layers(request)?, host, request))
-}
-
-/// The same with the policy's layers at hand, the lowest first.
+/// Asks the policy, its lowest layer first, and checks its answers. Starts nothing and changes nothing.
 #[must_use]
 pub fn decide_with(layers: &[Source], host: &Rc<Host>, request: &Request) -> Decided {
     let evaluation = script::evaluate(layers, host);

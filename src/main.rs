@@ -7,7 +7,7 @@ use claudebox::cli::Cli;
 use claudebox::diagnostic::Refusal;
 use claudebox::host::terminal::Terminal;
 use claudebox::style::Style;
-use claudebox::{EXIT_REFUSED, EXIT_USAGE, init, output};
+use claudebox::{EXIT_REFUSED, EXIT_USAGE, companion, init, output};
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
@@ -15,6 +15,9 @@ fn main() -> ExitCode {
     let words: Vec<OsString> = words.collect();
     if init::is_init(program.as_ref()) {
         return ExitCode::from(init::run(&words));
+    }
+    if companion::is_companion(program.as_ref()) {
+        return ExitCode::from(companion::run(&words));
     }
     let cli = match Cli::parse_words(words) {
         Ok(cli) => cli,

@@ -29,7 +29,32 @@ pub fn all(plan: &Plan, uid: u32, state: &HostPath) -> Result<(), Diagnostic> {
             Preparation::Move { from, to } => move_file(from, to)?,
         }
     }
-    check_directory(state, uid)
+    check_directory(state, uid)?;
+    plan.guard()
+        .map_or(Ok(()), |guard| guard_directory(&guard.directory, uid))
+}
+
+/// The directory of a guard's socket, empty. Those of sessions that ended are removed: nothing of ours runs after a session.
+fn guard_directory(directory: &HostPath, uid: u32) -> Result<(), Diagnostic> {
+    let Some((sessions, name)) = directory.parent().zip(directory.name()) else {
+        return Ok(());
+    };
+    make_directory(&sessions, uid)?;
+    for entry in fs::read_dir(sessions.as_path()).into_iter().flatten().flatten() {
+        if entry.file_name() == name || is_over(&entry.path()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    make_directory(directory, uid)
+}
+
+/// Whether a session's directory is left over: its launcher is gone, and nobody answers on its socket.
+fn is_over(directory: &Path) -> bool {
+    let launcher = directory
+        .file_name()
+        .and_then(|name| name.to_str()?.strip_prefix("nix-")?.parse::<u32>().ok());
+    launcher.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists())
+        && std::os::unix::net::UnixStream::connect(directory.join("socket")).is_err()
 }
 
 fn failed(what: &str, path: &HostPath, error: &io::Error) -> Diagnostic {

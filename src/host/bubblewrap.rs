@@ -47,6 +47,11 @@ pub fn find(tree: &Tree, path: &OsStr, uid: u32, project: &HostPath) -> Result<H
         let Some(node) = &resolved.node else {
             continue;
         };
+        // Whoever can change a pinned path of the store can change claudebox itself, which lies beside it; in a user
+        // namespace, such as Nix's own sandbox, root's files belong to nobody.
+        if pinned && resolved.path.within_str("/nix/store") {
+            return Ok(resolved.path);
+        }
         match distrust(node, &resolved.path, uid, project) {
             None => return Ok(resolved.path),
             Some(why) => {

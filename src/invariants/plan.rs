@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use indexmap::IndexMap;
 
 use crate::draft::Network;
+use crate::host::nix::daemon::Guard;
 use crate::path::{EnvName, HostPath, SandboxPath};
 use crate::trace::DecisionId;
 
@@ -103,6 +104,28 @@ impl Preparation {
     }
 }
 
+/// The sandbox's way to the Nix daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NixWay {
+    /// The daemon's own socket.
+    Open,
+    /// A guard's socket; the launch starts the guard.
+    Guarded(Guard),
+    /// None.
+    Outside,
+}
+
+/// What became of the Nix daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NixDaemon {
+    /// The way to it.
+    pub way: NixWay,
+    /// What a user should know of it: each completes "it".
+    pub warnings: Vec<String>,
+    /// The decision behind it.
+    pub decision: DecisionId,
+}
+
 /// Everything the sandbox will be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -120,6 +143,8 @@ pub struct Parts {
     pub network: Network,
     /// The decision behind the network.
     pub network_decision: DecisionId,
+    /// The Nix daemon, where there is a word to say about it.
+    pub nix: Option<NixDaemon>,
     /// The user id inside.
     pub uid: u32,
     /// The group id inside.
@@ -166,6 +191,21 @@ impl Plan {
     #[must_use]
     pub fn network_decision(&self) -> DecisionId {
         self.parts.network_decision
+    }
+
+    /// The Nix daemon, where there is a word to say about it.
+    #[must_use]
+    pub fn nix(&self) -> Option<&NixDaemon> {
+        self.parts.nix.as_ref()
+    }
+
+    /// The guard before the Nix daemon, where the sandbox needs one.
+    #[must_use]
+    pub fn guard(&self) -> Option<&Guard> {
+        match &self.parts.nix.as_ref()?.way {
+            NixWay::Guarded(guard) => Some(guard),
+            NixWay::Open | NixWay::Outside => None,
+        }
     }
 
     /// User and group id inside.
