@@ -5,8 +5,10 @@ use crate::draft::Network;
 use crate::invariants::plan::{NixWay, Origin, Plan, What};
 use crate::invariants::{Fate, Verdict};
 use crate::leak;
+use crate::net::rules::Packet;
+use crate::net::{Internet, NAME_SERVER};
 use crate::style::{Style, Tone};
-use crate::trace::{DecisionId, Trace};
+use crate::trace::{DecisionId, Effect, Site, Trace};
 
 /// The widest column of names.
 const NAME_WIDTH: usize = 26;
@@ -18,8 +20,12 @@ const VALUE_WIDTH: usize = 20;
 pub fn text(plan: &Plan, verdict: &Verdict, trace: &Trace, style: Style) -> String {
     let mut out = variables(plan, trace, style);
     out.push_str(&withheld(verdict, trace, style));
+    out.push_str(&findings(trace, style));
     out.push_str(&mounts(plan, trace, style));
     out.push_str(&network(plan, trace, style));
+    if let Some(internet) = plan.internet() {
+        out.push_str(&openings(internet, trace, style));
+    }
     out.push_str(&nix(plan, trace, style));
     out
 }
@@ -87,13 +93,30 @@ fn withheld(verdict: &Verdict, trace: &Trace, style: Style) -> String {
     format!("{}\n{}\n", style.paint(Tone::Warn, "held back:"), lines.join("\n"))
 }
 
+/// What the check found and no mount can mend.
+fn findings(trace: &Trace, style: Style) -> String {
+    let mut out = String::new();
+    for (_, decision) in trace.iter() {
+        if let (Effect::Note, Site::Host(_)) = (decision.effect, &decision.site) {
+            let text = format!("note: {}: {}", decision.subject, decision.reason);
+            out.push_str(&format!("{}\n", style.paint(Tone::Warn, &text)));
+        }
+    }
+    out
+}
+
 fn mounts(plan: &Plan, trace: &Trace, style: Style) -> String {
     let mut out = format!("{}\n", style.paint(Tone::Heading, "mounted from this host:"));
     let mut writable = Vec::new();
     let mut readable = Vec::new();
     let mut masked = Vec::new();
+    let mut kept = Vec::new();
     for mount in plan.mounts() {
+        let effect = trace.get(mount.decision).map(|decision| decision.effect);
         match &mount.what {
+            // A pin shows nothing that its directory's mount does not show already.
+            What::Bind { writable: true, .. } if matches!(effect, Some(Effect::Pin | Effect::Protect)) => {}
+            What::Bind { .. } if effect == Some(Effect::Protect) => kept.push(mount.at.to_string()),
             What::Bind { writable: true, .. } => {
                 writable.push(format!("  write  {}  {}", mount.at, reason(trace, mount.decision)))
             }
@@ -109,8 +132,14 @@ fn mounts(plan: &Plan, trace: &Trace, style: Style) -> String {
         out.push('\n');
     }
     out.push_str(&wrapped("  read   ", &readable));
+    out.push_str(&wrapped("  kept   ", &kept));
     for line in masked {
         out.push_str(&line);
+        out.push('\n');
+    }
+    for (_, decision) in trace.iter().filter(|(_, decision)| decision.effect == Effect::OpenPath) {
+        let line = format!("  open   {}  {}", decision.subject, decision.reason);
+        out.push_str(&style.paint(Tone::Warn, &line));
         out.push('\n');
     }
     out
@@ -154,6 +183,42 @@ fn network(plan: &Plan, trace: &Trace, style: Style) -> String {
             format!("{}\n", style.paint(Tone::Warn, &warning))
         }
     }
+}
+
+/// Everything that makes this network more, or less, than the internet.
+fn openings(internet: &Internet, trace: &Trace, style: Style) -> String {
+    let mut lines = Vec::new();
+    for rule in internet.rules.iter() {
+        match rule.packet {
+            Packet::To(end) if end.address != NAME_SERVER => {
+                lines.push(format!("  open    {end}  {}", reason(trace, rule.decision)));
+            }
+            _ => {}
+        }
+    }
+    for port in &internet.host_ports {
+        let why = reason(trace, port.decision);
+        lines.push(format!("  open    localhost:{}, this host's  {why}", port.number));
+    }
+    for port in &internet.published {
+        let why = reason(trace, port.decision);
+        lines.push(format!("  publish localhost:{}, the sandbox's  {why}", port.number));
+    }
+    match internet.name_servers.as_slice() {
+        [] => lines.push(style.paint(
+            Tone::Warn,
+            "  names do not resolve: `/etc/resolv.conf` has no name server with an address of IPv4",
+        )),
+        [_] => {}
+        [first, ..] => lines.push(format!(
+            "  names are asked at {first}, the first of this host's name servers, alone"
+        )),
+    }
+    let mut out = lines.join("\n");
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    out
 }
 
 /// The Nix daemon, and what it can do that the sandbox cannot.

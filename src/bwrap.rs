@@ -31,6 +31,8 @@ pub enum Word {
     },
     /// The number of the descriptor through which bubblewrap reads this file.
     File(usize),
+    /// The number of the descriptor that ends the network with the sandbox: bubblewrap's process 1 inside holds it open.
+    Lifeline,
 }
 
 /// Bubblewrap's invocation, before its files have descriptors.
@@ -89,8 +91,14 @@ impl Invocation {
             HOSTNAME,
             "--unshare-cgroup",
         ]);
-        if plan.network() == Network::None {
-            self.option(&["--unshare-net"]);
+        match plan.network() {
+            Network::None => self.option(&["--unshare-net"]),
+            // INVARIANT(network): bubblewrap stays in the namespace in which the launcher starts it.
+            Network::Internet => {
+                self.option(&["--sync-fd"]);
+                self.options.push(Word::Lifeline);
+            }
+            Network::Host => {}
         }
         self.option(&["--die-with-parent", "--cap-drop", "ALL"]);
     }

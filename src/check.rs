@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::Decided;
+use crate::diagnostic::Diagnostic;
 use crate::host::Host;
 use crate::host::claude::Install;
 use crate::host::namespaces::{APPARMOR, CLONE, MAXIMUM};
@@ -450,26 +451,22 @@ fn terminal(host: &Host, items: &mut Vec<Item>) {
 
 fn network(host: &Host, items: &mut Vec<Item>) {
     let subject = "network";
-    let slirp = ["/usr/bin/slirp4netns", "/usr/local/bin/slirp4netns"]
-        .iter()
-        .any(|path| HostPath::new(path).is_ok_and(|path| resolves(host, &path)));
-    let tun = host
-        .tree
-        .node(Path::new("/dev/net/tun"))
-        .is_ok_and(|node| node.is_some());
-    let mut missing = Vec::new();
-    if !slirp {
-        missing.push("slirp4netns is not installed");
+    let missing: Vec<&Diagnostic> = [host.network.slirp.as_ref().err(), host.network.tun.as_ref().err()]
+        .into_iter()
+        .flatten()
+        .collect();
+    if missing.is_empty() {
+        items.push(item(Mark::Good, subject, "slirp4netns and /dev/net/tun are there"));
     }
-    if !tun {
-        missing.push("there is no /dev/net/tun");
+    for missing in missing {
+        let fix = missing.hint.clone().unwrap_or_default();
+        items.push(with_fix(
+            Mark::Note,
+            subject,
+            format!("no isolated internet: {}", missing.message),
+            fix,
+        ));
     }
-    items.push(if missing.is_empty() {
-        item(Mark::Good, subject, "slirp4netns and /dev/net/tun are there")
-    } else {
-        let fix = "apt install slirp4netns; as root: modprobe tun; or choose `--net none`, or `--net host`, which is not isolated";
-        with_fix(Mark::Note, subject, format!("no isolated internet: {}", missing.join(", ")), fix)
-    });
 }
 
 fn node(host: &Host, path: &HostPath) -> Option<Node> {

@@ -1,6 +1,8 @@
 //! The command line: our options first; the first word that is not ours, and all after it, belong to Claude Code.
 //! Parsing touches nothing.
 
+mod documents;
+
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -8,7 +10,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, ValueEnum};
 
 use crate::draft::Network;
-use crate::request::{Program, Request};
+use crate::request::{Access, MountOption, Program, Request};
 
 /// Starts Claude Code in a sandbox that your secrets never enter.
 #[derive(Debug, Parser)]
@@ -32,9 +34,18 @@ pub struct Cli {
     #[arg(short = 'n', long)]
     pub dry_run: bool,
 
+    /// Tell why each variable and each file is, or is not, inside; or one SUBJECT: a path, a variable, a `host:port`
+    #[arg(long, value_name = "SUBJECT", num_args = 0..=1, require_equals = true, default_missing_value = "",
+          action = clap::ArgAction::Append)]
+    pub explain: Option<Vec<OsString>>,
+
     /// Check everything that a launch needs, with the fix beside what is missing
     #[arg(long)]
     pub check: bool,
+
+    /// With `--explain`: write it to FILE, which must not exist, as one page to look at in a browser
+    #[arg(long, value_name = "FILE", requires = "explain", conflicts_with = "json")]
+    pub html: Option<PathBuf>,
 
     /// Print for programs instead of people
     #[arg(long)]
@@ -56,17 +67,37 @@ pub struct Cli {
     #[arg(long, value_name = "FILE", conflicts_with = "no_user_policy")]
     pub policy: Option<PathBuf>,
 
-    /// Use the bundled policy alone
+    /// Leave your own `policy.rhai` out
     #[arg(long)]
     pub no_user_policy: bool,
 
-    /// Leave out the audit
+    /// The posture of this launch: default, strict, offline, or one of your own
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<OsString>,
+
+    /// Show a file or directory too, read-only; a colon in a path is written `\:`
+    #[arg(long, value_name = "PATH[:DEST]")]
+    pub mount_ro: Vec<OsString>,
+
+    /// The same, with write access
+    #[arg(long, value_name = "PATH[:DEST]")]
+    pub mount_rw: Vec<OsString>,
+
+    /// Leave out the audit; with `--explain`, all that simply took effect
     #[arg(short = 'q', long)]
     pub quiet: bool,
 
     /// Colour: on a terminal, always, or never
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub color: ColorWhen,
+
+    /// Print completions for SHELL
+    #[arg(long, value_name = "SHELL")]
+    pub completions: Option<clap_complete::Shell>,
+
+    /// Print the manual page
+    #[arg(long)]
+    pub man: bool,
 
     /// Words for Claude Code, or the command of `--exec`
     #[arg(value_name = "CLAUDE_ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
@@ -111,10 +142,33 @@ impl Cli {
         Ok(cli)
     }
 
+    /// A document that is generated from the command line's definition, where one is asked for.
+    #[must_use]
+    pub fn document(&self) -> Option<Vec<u8>> {
+        match self.completions {
+            Some(shell) => Some(documents::completions(shell)),
+            None if self.man => documents::manual().ok(),
+            None => None,
+        }
+    }
+
+    /// Whether this only looks, and starts nothing.
+    #[must_use]
+    pub fn inspects(&self) -> bool {
+        self.explain.is_some() || self.check || self.dry_run
+    }
+
+    /// What is to be explained: nothing in particular where the list is empty; `None` where nothing is.
+    #[must_use]
+    pub fn subjects(&self) -> Option<Vec<OsString>> {
+        let subjects = self.explain.as_ref()?;
+        Some(subjects.iter().filter(|subject| !subject.is_empty()).cloned().collect())
+    }
+
     /// Names what a launch makes for itself alone: the process, or for a look at what a launch would be, always the same word.
     #[must_use]
     pub fn session(&self) -> String {
-        if self.check || self.dry_run {
+        if self.inspects() {
             "session".into()
         } else {
             std::process::id().to_string()
@@ -141,6 +195,16 @@ impl Cli {
             }),
             policy: self.policy.clone(),
             no_user_policy: self.no_user_policy,
+            profile: self.profile.clone(),
+            mounts: [(Access::Read, &self.mount_ro), (Access::Write, &self.mount_rw)]
+                .into_iter()
+                .flat_map(|(access, texts)| {
+                    texts.iter().map(move |text| MountOption {
+                        access,
+                        text: text.clone(),
+                    })
+                })
+                .collect(),
         }
     }
 }

@@ -111,6 +111,9 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
+/// How many characters of a script's line are shown.
+const WINDOW: usize = 100;
+
 fn excerpt(site: &Site, label: &str, sources: &Sources, style: Style) -> String {
     let Site::Script { file, line, column, .. } = site else {
         let separator = if label.is_empty() { "" } else { " " };
@@ -125,16 +128,21 @@ fn excerpt(site: &Site, label: &str, sources: &Sources, style: Style) -> String 
     };
     let number = line.to_string();
     let margin = " ".repeat(number.len());
-    let before: String = text.chars().take(column.saturating_sub(1)).collect();
-    let word: String = text.chars().skip(column.saturating_sub(1)).collect();
-    let indent = width(&before);
+    let at = column.saturating_sub(1);
+    let start = if at < WINDOW { 0 } else { at - WINDOW / 2 };
+    let shown: String = text.chars().skip(start).take(WINDOW).collect();
+    let before: String = text.chars().skip(start).take(at - start).collect();
+    let word: String = text.chars().skip(at).take(start + WINDOW - at).collect();
+    let (cut_start, cut_end) = (start > 0, text.chars().nth(start + WINDOW).is_some());
+    let (cut_start, cut_end) = (if cut_start { "…" } else { "" }, if cut_end { "…" } else { "" });
+    let indent = width(&before) + cut_start.chars().count();
     let carets = "^".repeat(token_width(&word));
     let bar = style.paint(Tone::Place, "|");
     out.push_str(&format!("{margin} {bar}\n"));
     out.push_str(&format!(
-        "{} {bar} {}\n",
+        "{} {bar} {cut_start}{}{cut_end}\n",
         style.paint(Tone::Place, &number),
-        shown_line(text)
+        shown_line(&shown)
     ));
     let label = if label.is_empty() {
         String::new()

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use indexmap::IndexMap;
 
+use crate::net::address::Endpoint;
 use crate::path::{EnvName, HostPath, SandboxPath};
 use crate::trace::DecisionId;
 
@@ -93,6 +94,17 @@ impl Network {
     }
 }
 
+/// A hole in the network [`Network::Internet`], or a way into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// A port of an address that would be closed.
+    Address(Endpoint),
+    /// A port of the host's loopback, which appears on the sandbox's.
+    HostPort(u16),
+    /// A port of the sandbox's loopback, which appears on the host's.
+    Publish(u16),
+}
+
 /// Everything the policy asked for, in the order in which it asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Draft {
@@ -104,6 +116,27 @@ pub struct Draft {
     pub secrets: Vec<(Secret, DecisionId)>,
     /// Mounts, in the order of the requests. The plan orders them anew.
     pub mounts: Vec<Mount>,
+    /// What stays read-only although a mount would let it be written, with the ways to it.
+    pub protected: Vec<(HostPath, DecisionId)>,
+    /// What may be written although programs of the host obey it.
+    pub opened: Vec<(HostPath, DecisionId)>,
     /// The network that was chosen last, if any was.
     pub network: Option<(Network, DecisionId)>,
+    /// What is opened in it.
+    pub openings: Vec<(Opening, DecisionId)>,
+    /// Decisions that a later one took back: the earlier, the later.
+    pub taken_back: Vec<(DecisionId, DecisionId)>,
+}
+
+impl Draft {
+    /// Takes back the mounts that `which` names, by a later decision.
+    pub fn take_back(&mut self, later: DecisionId, which: impl Fn(&Mount) -> bool) {
+        let (taken, kept) = std::mem::take(&mut self.mounts)
+            .into_iter()
+            .partition(|mount| which(mount));
+        self.mounts = kept;
+        let taken: Vec<Mount> = taken;
+        self.taken_back
+            .extend(taken.iter().map(|mount| (mount.decision, later)));
+    }
 }

@@ -5,21 +5,39 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::bwrap::{Invocation, Word};
+use crate::host::Host;
+use crate::host::git::Reservation;
 use crate::host::nix::daemon::Guard;
-use crate::invariants::plan::{Plan, Preparation};
+use crate::host::program::SLIRP4NETNS;
+use crate::invariants::plan::{Plan, Preparation, Reserved};
 use crate::launch::nix::{GUARD, GUARD_ENVIRONMENT};
+use crate::net::{INTERFACE, Internet, SLIRP_OPTIONS};
 
 /// The whole script: what a launch makes on the host first, then the command.
 #[must_use]
-pub fn script(bwrap: &OsStr, plan: &Plan, invocation: &Invocation) -> Vec<u8> {
+pub fn script(host: &Host, plan: &Plan, invocation: &Invocation) -> Vec<u8> {
     let mut out = Vec::new();
     for preparation in plan.preparations() {
         line(&mut out, preparation);
     }
+    for reserved in plan.reserved() {
+        reserve(&mut out, reserved);
+    }
     if let Some(guard) = plan.guard() {
         guard_lines(&mut out, guard);
     }
-    out.extend_from_slice(&shell_command(bwrap, invocation));
+    let command = shell_command(host.bwrap_name(), invocation);
+    match plan.internet() {
+        Some(internet) => {
+            let slirp = host.network.slirp.as_ref();
+            let slirp = slirp.map_or(OsStr::new(SLIRP4NETNS.name), |slirp| slirp.as_os_str());
+            attached(&mut out, slirp, internet, &command);
+        }
+        None => out.extend_from_slice(&command),
+    }
+    if !plan.reserved().is_empty() {
+        release(&mut out, plan.reserved());
+    }
     out
 }
 
@@ -41,6 +59,81 @@ fn guard_lines(out: &mut Vec<u8>, guard: &Guard) {
         quote(out, OsStr::new(word));
     }
     out.extend_from_slice(b" </dev/null >/dev/null 2>&1) & # end it with: kill %%\n");
+}
+
+/// The descriptor by which the script tells slirp4netns to attach, and whose end is slirp4netns's end.
+const LIFELINE: usize = 8;
+/// The descriptor by which slirp4netns says that it is attached.
+const READY: usize = 9;
+
+/// The network `internet` with the tools of a distribution (util-linux, iproute2, nftables), in the order of a launch: the
+/// process that becomes bubblewrap enters a namespace of its own, puts the rules in place, and lets slirp4netns attach.
+fn attached(out: &mut Vec<u8>, slirp: &OsStr, internet: &Internet, command: &[u8]) {
+    for port in &internet.host_ports {
+        let note = format!(
+            "# a launch also shows this host's port {} inside; this script does not\n",
+            port.number
+        );
+        out.extend_from_slice(note.as_bytes());
+    }
+    for port in &internet.published {
+        let note = format!(
+            "# a launch also publishes the sandbox's port {} here; this script does not\n",
+            port.number
+        );
+        out.extend_from_slice(note.as_bytes());
+    }
+    let start = format!(
+        "( # in its own network: the rules first, then the way out\nexec {READY}<> <(:)\nexec {LIFELINE}> >(read -r pid && exec "
+    );
+    out.extend_from_slice(start.as_bytes());
+    quote(out, slirp);
+    let rest = format!(
+        " {} --ready-fd={READY} --exit-fd=0 \"$pid\" {INTERFACE} {LIFELINE}>&- >/dev/null)\n\
+         exec unshare --user --map-root-user --net bash /dev/fd/7 7<<'END-OF-NETWORK'\n\
+         ip link set lo up || exit\n\
+         nft -f /dev/fd/6 6<<'END-OF-RULES' || exit\n\
+         {}END-OF-RULES\n\
+         echo $$ >&{LIFELINE}; read -r -n 1 ready <&{READY} && exec 7<&- {READY}>&- || exit\n\
+         exec ",
+        SLIRP_OPTIONS.join(" "),
+        internet.rules.nft()
+    );
+    out.extend_from_slice(rest.as_bytes());
+    out.extend_from_slice(command);
+    out.extend_from_slice(b"END-OF-NETWORK\n)\n");
+}
+
+/// What the companion of a launch makes for the time of the session.
+fn reserve(out: &mut Vec<u8>, reserved: &Reserved) {
+    out.extend_from_slice(b"[ -e ");
+    quote(out, reserved.path.as_os_str());
+    out.extend_from_slice(b" ] || ");
+    match reserved.content {
+        Reservation::EmptyDirectory => {
+            out.extend_from_slice(b"mkdir ");
+            quote(out, reserved.path.as_os_str());
+        }
+        Reservation::EmptyFile | Reservation::Content(_) => {
+            out.extend_from_slice(b"printf '%b' ");
+            quote_escaped(out, reserved.content.bytes());
+            out.extend_from_slice(b" > ");
+            quote(out, reserved.path.as_os_str());
+        }
+    }
+    out.push(b'\n');
+}
+
+/// What the companion removes at the end. The exit code stays the sandbox's.
+fn release(out: &mut Vec<u8>, reserved: &[Reserved]) {
+    out.extend_from_slice(b"code=$?\n");
+    for reserved in reserved.iter().rev() {
+        let directory = reserved.content == Reservation::EmptyDirectory;
+        out.extend_from_slice(if directory { b"rmdir ".as_slice() } else { b"rm -f " });
+        quote(out, reserved.path.as_os_str());
+        out.push(b'\n');
+    }
+    out.extend_from_slice(b"(exit \"$code\")\n");
 }
 
 /// What the launcher makes by itself, said in shell.
@@ -101,6 +194,7 @@ fn shell_command(bwrap: &OsStr, invocation: &Invocation) -> Vec<u8> {
                 out.push(b'"');
             }
             Word::File(index) => out.extend_from_slice(format!(" {}", first + index).as_bytes()),
+            Word::Lifeline => out.extend_from_slice(format!(" {LIFELINE}").as_bytes()),
         }
     }
     out.push(b')');

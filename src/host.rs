@@ -1,12 +1,14 @@
 //! The facts about the host, gathered once: the only reader of the environment, the file system and ids.
 //! Everything after it is a function of the values it holds. Decides nothing.
 
-pub mod bubblewrap;
 pub mod claude;
 pub mod git;
 mod locale;
 pub mod namespaces;
+pub mod network;
 pub mod nix;
+pub mod policies;
+pub mod program;
 mod sockets;
 pub mod terminal;
 pub mod tree;
@@ -18,14 +20,13 @@ use std::rc::Rc;
 use indexmap::IndexMap;
 
 use crate::diagnostic::{Diagnostic, Refusal};
+use crate::net::resolver::Resolver;
 use crate::path::{EnvName, HostPath, SandboxPath, printable};
-use crate::request::Request;
-use crate::script::engine::SOURCE_MAX;
-use crate::script::layer::Source;
 use crate::sys;
 
 use claude::{Claude, NotFound, Search};
 use namespaces::Namespaces;
+use network::Network;
 use nix::Platform;
 use nix::daemon::Daemon;
 use terminal::Terminal;
@@ -33,6 +34,13 @@ use tree::Tree;
 
 /// The user id inside when the caller is root: Claude Code refuses to skip permissions as uid 0.
 const ORDINARY_ID: u32 = 1000;
+
+/// Permission to read: the bit of the last class.
+pub const READ: u32 = 4;
+/// Permission to write.
+pub const WRITE: u32 = 2;
+/// Permission to enter a directory.
+pub const ENTER: u32 = 1;
 
 /// Longest memory of the machine's administrator that is handed on, in bytes.
 const MEMORY_MAX: u64 = 1024 * 1024;
@@ -57,12 +65,18 @@ pub struct Host {
     pub uid: u32,
     /// The caller's group id.
     pub gid: u32,
+    /// The caller's further groups, which the sandbox keeps.
+    pub groups: Vec<u32>,
     /// The working directory, canonical.
     pub directory: HostPath,
     /// The project's root: the work tree of the repository around the working directory, or that directory itself.
     pub project: HostPath,
     /// The repository, where the project is one.
     pub repository: Option<git::Repository>,
+    /// The configuration files that git obeys in every repository of the user's.
+    pub git_config: Vec<HostPath>,
+    /// The repository's settings, by the file that holds them.
+    pub git_settings: Vec<(HostPath, Vec<git::config::Entry>)>,
     /// The environment. Where a name occurs twice the first counts, as for getenv(3).
     pub variables: IndexMap<EnvName, OsString>,
     /// The file system.
@@ -85,6 +99,8 @@ pub struct Host {
     pub claude: Result<Claude, NotFound>,
     /// Bubblewrap.
     pub bwrap: Result<HostPath, Diagnostic>,
+    /// The host's network.
+    pub network: Network,
     /// Unix sockets that are bound right now.
     pub sockets: Vec<HostPath>,
     /// Where variables say that secrets lie, and which variable says so.
@@ -139,6 +155,12 @@ impl Host {
             home: &home,
             uid,
         };
+        let programs = program::Search {
+            tree: &tree,
+            path: search.path,
+            uid,
+            project: &project,
+        };
         let identity = git::identity::identity(&tree, &home, &config);
         let mut safe = vec![&project];
         safe.extend(
@@ -148,6 +170,8 @@ impl Host {
                 .map(|repository| &repository.common_dir),
         );
         let ca_places: Vec<&str> = CA_PLACES.into_iter().chain(nix::ca_bundle()).collect();
+        let mut git_config = git::identity::files(&home, &config);
+        git_config.extend(HostPath::new("/etc/gitconfig"));
         let managed_memory = tree
             .read(std::path::Path::new(crate::awareness::PLACE), MEMORY_MAX)
             .unwrap_or_default();
@@ -160,19 +184,26 @@ impl Host {
             ca_extra: certificates(&tree, &[value("NODE_EXTRA_CA_CERTS")], &[]),
             gitconfig: git::identity::gitconfig(&identity, &safe),
             claude: claude::find(&tree, &search),
-            bwrap: bubblewrap::find(&tree, search.path, uid, &project),
+            bwrap: programs.find(&program::BUBBLEWRAP),
+            network: Network::look(&programs),
             sockets: sockets::bound(),
             namespaces: Namespaces::look(&tree, uid),
+            git_settings: repository
+                .iter()
+                .flat_map(|repository| git::settings(&tree, repository))
+                .collect(),
             moved_secrets: moved_secrets(&variables, &home),
             places: Places {
                 config: joined(&config, "claudebox")?,
                 state: joined(&home, ".claudebox")?,
             },
             managed_memory,
+            git_config,
             home,
             user,
             uid,
             gid,
+            groups: sys::groups(),
             directory,
             project,
             repository,
@@ -183,78 +214,6 @@ impl Host {
         })
     }
 
-    /// The policy's layers, the lowest first.
-    ///
-    /// # Errors
-    /// A policy file that exists cannot be read, is too long, or is no text.
-    pub fn layers(&self, request: &Request) -> Result<Vec<Source>, Refusal> {
-        let bundled = Source {
-            layer: "bundled".into(),
-            file: "policy/policy.rhai".into(),
-            text: include_str!("../policy/policy.rhai").into(),
-        };
-        let mut layers = vec![bundled];
-        if request.no_user_policy {
-            return Ok(layers);
-        }
-        let user = match &request.policy {
-            Some(file) => {
-                let file = HostPath::new(self.directory.as_path().join(file)).map_err(|why| {
-                    Refusal::one(Diagnostic::new(
-                        "policy-file",
-                        format!("the policy `{}` {why}", printable(file.as_os_str())),
-                    ))
-                })?;
-                Some(self.policy_file(&file)?)
-            }
-            None => {
-                let file = joined(&self.places.config, "policy.rhai")?;
-                match self.tree.node(file.as_path()) {
-                    Ok(None) => None,
-                    _ => Some(self.policy_file(&file)?),
-                }
-            }
-        };
-        layers.extend(user);
-        Ok(layers)
-    }
-
-    fn policy_file(&self, path: &HostPath) -> Result<Source, Refusal> {
-        let refused = |why: String| {
-            Refusal::one(
-                Diagnostic::new("policy-file", format!("the policy cannot be used: {why}")).hint(
-                    "nothing starts without the policy that you wrote; mend it, or start with `--no-user-policy`",
-                ),
-            )
-        };
-        let resolved = self.tree.resolve(path).map_err(|error| refused(error.to_string()))?;
-        // INVARIANT(own-controls): a policy that an agent could have written decides nothing.
-        if resolved.path.within(&self.project) {
-            return Err(refused(format!(
-                "`{path}` lies in the project, where the agent can write"
-            )));
-        }
-        if let Some(node) = &resolved.node
-            && ((node.uid != self.uid && node.uid != 0) || node.mode & 0o022 != 0)
-        {
-            return Err(refused(format!(
-                "`{}` can be written by other users (owner {}, mode {:04o})",
-                resolved.path, node.uid, node.mode
-            )));
-        }
-        let bytes = self
-            .tree
-            .read(resolved.path.as_path(), SOURCE_MAX)
-            .map_err(|error| refused(error.to_string()))?;
-        let text = String::from_utf8(bytes).map_err(|_| refused(format!("`{path}` is not UTF-8 text")))?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        Ok(Source {
-            layer: "user".into(),
-            file: self.tilde(path).into(),
-            text: text.into(),
-        })
-    }
-
     /// A path as messages show it: the home as `~`.
     #[must_use]
     pub fn tilde(&self, path: &HostPath) -> String {
@@ -262,6 +221,20 @@ impl Host {
             Some(rest) if !rest.as_os_str().is_empty() => format!("~/{}", printable(rest.as_os_str())),
             _ => path.to_string(),
         }
+    }
+
+    /// Whether the sandbox's user may do all of it to a file. It is the caller under another number and without capabilities, so
+    /// root has only what its own files grant it.
+    #[must_use]
+    pub fn permits(&self, node: &tree::Node, bits: u32) -> bool {
+        let class = if node.uid == self.uid {
+            6
+        } else if node.gid == self.gid || self.groups.contains(&node.gid) {
+            3
+        } else {
+            0
+        };
+        (node.mode >> class) & bits == bits
     }
 
     /// The user id inside: the caller's, or an ordinary one for root.
@@ -304,6 +277,49 @@ impl Host {
         outside
     }
 
+    /// What of the project's repository the host's git would run or obey: in its work tree and in its git directory.
+    ///
+    /// # Errors
+    /// When a part of it cannot be protected: see [`git::surface`].
+    pub fn project_surface(&self) -> Result<git::Surface, git::Forged> {
+        match &self.repository {
+            Some(repository) => git::surface(&self.tree, repository, &self.git_config),
+            None => self.folder_surface(&self.project),
+        }
+    }
+
+    /// The same of another directory that the sandbox may write to.
+    ///
+    /// # Errors
+    /// As [`Self::project_surface`], or when the repository around it contradicts itself.
+    pub fn other_surface(&self, directory: &HostPath) -> Result<git::Surface, git::Forged> {
+        let around = git::discover(&self.tree, directory, &self.home, self.uid)?;
+        let shown = |part: &HostPath| part.within(directory);
+        match around.filter(|found| shown(&found.work_tree) || shown(&found.git_dir) || shown(&found.common_dir)) {
+            Some(repository) => git::surface(&self.tree, &repository, &self.git_config),
+            None => self.folder_surface(directory),
+        }
+    }
+
+    fn folder_surface(&self, directory: &HostPath) -> Result<git::Surface, git::Forged> {
+        git::surface_of_folder(&self.tree, directory, &self.home, self.uid, &self.git_config)
+    }
+
+    /// Where the companion notes that it made a path for the time of a session.
+    ///
+    /// # Errors
+    /// Never for a path of the state; the type of a joined path says otherwise.
+    pub fn reservation_record(&self, path: &HostPath) -> Result<HostPath, crate::path::Malformed> {
+        self.reservation_records().join(crate::state::digest(path))
+    }
+
+    /// The directory of all such notes.
+    #[must_use]
+    pub fn reservation_records(&self) -> HostPath {
+        let state = &self.places.state;
+        state.join("reserved").unwrap_or_else(|_| state.clone())
+    }
+
     /// claudebox's own directories, and what each is.
     #[must_use]
     pub fn own_paths(&self) -> [(HostPath, &'static str); 2] {
@@ -318,6 +334,7 @@ impl Host {
     pub fn guarded_programs(&self) -> Vec<(HostPath, &'static str)> {
         let mut programs = vec![(self.executable.clone(), "claudebox itself")];
         programs.extend(self.bwrap.iter().map(|bwrap| (bwrap.clone(), "bubblewrap")));
+        programs.extend(self.network.slirp.iter().map(|slirp| (slirp.clone(), "slirp4netns")));
         programs.extend(
             self.claude
                 .iter()
@@ -500,9 +517,12 @@ pub fn described(tree: Tree) -> Rc<Host> {
         user: "u".into(),
         uid: 1000,
         gid: 1000,
+        groups: Vec::new(),
         directory: path("/home/u/p"),
         project: path("/home/u/p"),
         repository: None,
+        git_config: Vec::new(),
+        git_settings: Vec::new(),
         variables: IndexMap::new(),
         tree,
         platform: Platform::Usr,
@@ -514,6 +534,12 @@ pub fn described(tree: Tree) -> Rc<Host> {
         gitconfig: Vec::new(),
         claude: Err(NotFound::Nowhere),
         bwrap: Ok(path("/usr/bin/bwrap")),
+        network: Network {
+            own: Ok(Vec::new()),
+            resolver: Resolver::parse(b"nameserver 192.168.1.1\nsearch lan\n"),
+            slirp: Ok(path("/usr/bin/slirp4netns")),
+            tun: Ok(()),
+        },
         sockets: Vec::new(),
         namespaces: Namespaces::Free,
         moved_secrets: Vec::new(),

@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 
+use crate::companion;
 use crate::output;
 use crate::path::printable;
 use crate::sys::{self, Interrupts};
@@ -18,6 +19,10 @@ pub fn is_init(program: Option<&OsString>) -> bool {
 #[expect(clippy::disallowed_methods, reason = "becomes the command inside the sandbox")]
 pub fn run(command: &[OsString]) -> u8 {
     sys::interrupts(Interrupts::Usual);
+    // INVARIANT(mounts-verified): the command starts when the companion has seen that the sandbox is what was checked.
+    let Some(command) = companion::pass_gate(command) else {
+        return crate::EXIT_REFUSED;
+    };
     let Some((program, arguments)) = command.split_first() else {
         return crate::EXIT_REFUSED;
     };

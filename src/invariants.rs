@@ -4,10 +4,13 @@
 mod hidden;
 mod masks;
 mod mounts;
+mod network;
 mod nix;
 pub mod plan;
 mod project;
+mod remotes;
 pub mod structure;
+mod surface;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -16,7 +19,7 @@ use indexmap::IndexMap;
 
 use crate::awareness;
 use crate::diagnostic::{Diagnostic, Refusal, Sources};
-use crate::draft::{Draft, Network};
+use crate::draft::Draft;
 use crate::host::Host;
 use crate::path::{HostPath, SandboxPath};
 use crate::request::Request;
@@ -47,6 +50,7 @@ pub const CODES: &[(&str, &str)] = &[
         "secret-exposed",
         "no mount shows a secret of the floor or of the policy",
     ),
+    ("secret-in-project", "`.env` and its kin inside the project are masked"),
     ("project-root", "the project is no system directory, no home, no secret"),
     ("no-sockets", "no mount shows a daemon's socket"),
     (
@@ -65,6 +69,22 @@ pub const CODES: &[(&str, &str)] = &[
     (
         "unique-destination",
         "no two mounts on one place, and none that uncovers a mask",
+    ),
+    (
+        "git-pointers",
+        "a repository that contradicts itself, or claims another one's git directory, is not mounted",
+    ),
+    (
+        "git-exec-surface",
+        "what the host's git would run or obey cannot be written, replaced or put where nothing was",
+    ),
+    (
+        "agent-config",
+        "what other programs of the host run or obey unasked is read-only where it exists, and reported where it does not",
+    ),
+    (
+        "mounts-verified",
+        "nothing runs in a sandbox before its mounts were compared with what was checked",
     ),
     (
         "namespaces",
@@ -107,21 +127,30 @@ pub struct Verdict {
     pub fates: IndexMap<DecisionId, Fate>,
     /// The plan, or everything that is wrong.
     pub outcome: Result<Plan, Refusal>,
+    /// What was put together before it was refused, so that explain can tell about the rest. It is no plan: nothing starts it.
+    pub rejected: Option<Parts>,
 }
 
 impl Verdict {
     /// The verdict on a policy that did not come to an end.
     #[must_use]
-    pub fn failed(diagnostic: Diagnostic, sources: &Sources) -> Self {
+    pub fn failed(diagnostics: Vec<Diagnostic>, sources: &Sources) -> Self {
         let refusal = Refusal {
-            diagnostics: vec![diagnostic],
+            diagnostics,
             sources: sources.clone(),
             exit: crate::EXIT_REFUSED,
         };
         Self {
             fates: IndexMap::new(),
             outcome: Err(refusal),
+            rejected: None,
         }
+    }
+
+    /// The parts of the plan, or of what was refused; `None` where the policy did not come to an end.
+    #[must_use]
+    pub fn parts(&self) -> Option<&Parts> {
+        self.outcome.as_ref().ok().map(Plan::parts).or(self.rejected.as_ref())
     }
 }
 
@@ -136,28 +165,45 @@ pub fn check(draft: Draft, trace: &mut Trace, host: &Host, request: &Request, so
         mounts: Vec::new(),
         prepared: Vec::new(),
         masks: Vec::new(),
+        protected: IndexMap::new(),
+        reserved: Vec::new(),
+        opened: Vec::new(),
         fates: IndexMap::new(),
         violations: Vec::new(),
         unfit: false,
         exit: crate::EXIT_REFUSED,
     };
+    for (earlier, later) in std::mem::take(&mut checker.draft.taken_back) {
+        checker.fates.insert(earlier, Fate::Overridden(later));
+    }
     let parts = checker.run(request);
     let Checker {
-        fates,
+        mut fates,
         violations,
         exit,
         ..
     } = checker;
-    let outcome = if violations.is_empty() {
-        Ok(Plan::new(parts))
+    // The network that was decided last is the one there is: what the policy said before the command line is marked.
+    for (id, decision) in trace.iter() {
+        if decision.effect == Effect::Network && id != parts.network_decision {
+            fates.entry(id).or_insert(Fate::Overridden(parts.network_decision));
+        }
+    }
+    let (outcome, rejected) = if violations.is_empty() {
+        (Ok(Plan::new(parts)), None)
     } else {
-        Err(Refusal {
+        let refusal = Refusal {
             diagnostics: violations,
             sources: sources.clone(),
             exit,
-        })
+        };
+        (Err(refusal), Some(parts))
     };
-    Verdict { fates, outcome }
+    Verdict {
+        fates,
+        outcome,
+        rejected,
+    }
 }
 
 /// The state of one check.
@@ -170,6 +216,12 @@ struct Checker<'run> {
     /// What the launcher makes on the host before the start: it is there when bubblewrap looks.
     prepared: Vec<HostPath>,
     masks: Vec<(SandboxPath, DecisionId)>,
+    /// The mounts that protect what programs of the host obey, by their places.
+    protected: IndexMap<SandboxPath, surface::Guard>,
+    /// What is made for the time of the session.
+    reserved: Vec<plan::Reserved>,
+    /// The policy's openings that opened something.
+    opened: Vec<DecisionId>,
     fates: IndexMap<DecisionId, Fate>,
     violations: Vec<Diagnostic>,
     /// The project itself was refused: what follows from that is not told again.
@@ -186,23 +238,27 @@ impl Checker<'_> {
         self.base_mounts();
         self.policy_mounts();
         let state = self.state_mounts();
+        let network = self.network();
         self.idle_name_rules();
         let variables = self.variables();
         let (command, command_decision) = self.command(request, &variables);
+        self.protect_surface();
         self.order_mounts();
         self.masks_below_mounts();
         self.project_masks();
+        self.remote_secrets();
         self.mount_points();
         self.grant_masks();
-        let (network, network_decision) = self.network();
         let nix = self.nix_daemon();
         self.working_directory();
-        self.tell_claude(network);
+        self.tell_claude(&network);
+        let reserved = self.reserved_and_mounted();
         Parts {
             variables,
             mounts: std::mem::take(&mut self.mounts),
-            network,
-            network_decision,
+            network: network.kind,
+            network_decision: network.decision,
+            internet: network.internet,
             nix,
             uid: self.host.inside_uid(),
             gid: self.host.inside_gid(),
@@ -212,6 +268,7 @@ impl Checker<'_> {
             command_decision,
             isolation,
             preparations: state.preparations,
+            reserved,
         }
     }
 
@@ -249,25 +306,6 @@ impl Checker<'_> {
         self.violations.push(diagnostic);
     }
 
-    /// INVARIANT(network): without a decision there is no network.
-    fn network(&mut self) -> (Network, DecisionId) {
-        match self.draft.network {
-            Some((Network::Internet, decision)) => {
-                self.violation(
-                    Diagnostic::new("network", "a network with the internet alone is not built yet")
-                        .hint("choose `--net none`, or `--net host`, which is not isolated"),
-                    decision,
-                );
-                (Network::Internet, decision)
-            }
-            Some((network, decision)) => (network, decision),
-            None => (
-                Network::None,
-                self.host_rule(Effect::Network, "none", "no policy decided on a network", "network"),
-            ),
-        }
-    }
-
     /// The working directory must be there, or the command would start somewhere else.
     fn working_directory(&mut self) {
         let directory = self.host.directory.same_inside();
@@ -289,9 +327,15 @@ impl Checker<'_> {
     }
 
     /// What is true of this launch, for Claude Code to read and not to change.
-    fn tell_claude(&mut self, network: Network) {
+    fn tell_claude(&mut self, network: &network::Chosen) {
         if let Ok(at) = SandboxPath::new(awareness::PLACE) {
-            let text = awareness::text(self.host, &self.mounts, network, self.trace);
+            let text = awareness::text(
+                self.host,
+                &self.mounts,
+                network.kind,
+                network.internet.as_ref(),
+                self.trace,
+            );
             self.told(at, text, "what is true of this launch");
         }
         if let Ok(at) = SandboxPath::new(awareness::SETTINGS_PLACE) {

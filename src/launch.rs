@@ -1,5 +1,6 @@
 //! Becomes bubblewrap. The only starter of processes; no shell and no supervisor stays between the terminal and Claude Code.
 
+pub mod network;
 pub mod nix;
 
 use std::ffi::{OsStr, OsString};
@@ -10,15 +11,30 @@ use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
 use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
+use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::bwrap::{Invocation, Word};
 use crate::check::Trial;
+use crate::companion::{Companion, Task};
 use crate::diagnostic::Diagnostic;
 use crate::host::namespaces::Namespaces;
 use crate::host::nix::daemon::Guard;
 use crate::host::tree::plain;
 use crate::path::{HostPath, printable};
 use crate::sys::{self, Interrupts};
+
+use network::Needs;
+
+/// What runs beside the sandbox.
+#[derive(Debug)]
+pub struct Beside<'launch> {
+    /// The network, if it is one of the sandbox's own.
+    pub network: Option<Needs<'launch>>,
+    /// The guard before the Nix daemon, if the sandbox needs one.
+    pub guard: Option<&'launch Guard>,
+    /// What the companion does.
+    pub task: Task,
+}
 
 /// Becomes bubblewrap with this invocation. Returns only where that failed.
 ///
@@ -28,15 +44,24 @@ use crate::sys::{self, Interrupts};
     clippy::disallowed_methods,
     reason = "the one place that starts a process on the host"
 )]
-pub fn exec(bwrap: &HostPath, guard: Option<&Guard>, invocation: &Invocation) -> Diagnostic {
+pub fn exec(bwrap: &HostPath, beside: Beside, invocation: &Invocation) -> Diagnostic {
     if let Err(error) = shut() {
         return failed("shut what must not be inherited", &error);
     }
-    // INVARIANT(nix-trust): without the guard bubblewrap is not started.
-    if let Some(Err(error)) = guard.map(nix::guard) {
+    // INVARIANT(nix-trust): without the guard bubblewrap is not started. It comes up in this host's own namespaces.
+    if let Some(Err(error)) = beside.guard.map(nix::guard) {
         return error;
     }
-    let (_files, arguments) = match prepare(invocation) {
+    let companion = match Companion::start(beside.task) {
+        Ok(companion) => companion,
+        Err(error) => return error,
+    };
+    // INVARIANT(network): whatever fails on the way to an isolated network, bubblewrap is not started.
+    let lifeline = match beside.network.as_ref().map(network::attach).transpose() {
+        Ok(lifeline) => lifeline,
+        Err(error) => return error,
+    };
+    let (_files, arguments) = match prepare(invocation, &companion, lifeline.as_ref()) {
         Ok(prepared) => prepared,
         Err(error) => return failed("prepare the start", &error),
     };
@@ -131,8 +156,12 @@ fn shut() -> io::Result<()> {
     sys::fresh_session_keyring()
 }
 
-/// Opens what bubblewrap reads: one file for its options, and those that they name.
-fn prepare(invocation: &Invocation) -> io::Result<(Vec<OwnedFd>, Vec<OsString>)> {
+/// Opens what bubblewrap reads: one file for its options, and those that they name; and hands the companion's ends on.
+fn prepare(
+    invocation: &Invocation,
+    companion: &Companion,
+    lifeline: Option<&OwnedFd>,
+) -> io::Result<(Vec<OwnedFd>, Vec<OsString>)> {
     let mut files = Vec::with_capacity(invocation.files.len() + 1);
     for content in &invocation.files {
         files.push(memory_file(content)?);
@@ -147,12 +176,24 @@ fn prepare(invocation: &Invocation) -> io::Result<(Vec<OwnedFd>, Vec<OsString>)>
                     .ok_or_else(|| io::Error::other("an option names a file that is not there"))?;
                 options.extend_from_slice(file.as_raw_fd().to_string().as_bytes());
             }
+            Word::Lifeline => {
+                let lifeline =
+                    lifeline.ok_or_else(|| io::Error::other("an option names a network that is not there"))?;
+                fcntl_setfd(lifeline, FdFlags::empty())?;
+                options.extend_from_slice(lifeline.as_raw_fd().to_string().as_bytes());
+            }
         }
         options.push(0);
     }
     let options = memory_file(&options)?;
-    let mut arguments: Vec<OsString> = vec!["--args".into(), options.as_raw_fd().to_string().into(), "--".into()];
-    arguments.extend(invocation.command.iter().cloned());
+    let (info, gate) = companion.hand_over()?;
+    let mut arguments: Vec<OsString> = vec!["--args".into(), options.as_raw_fd().to_string().into()];
+    arguments.extend(info.into_iter().map(OsString::from));
+    arguments.push("--".into());
+    // Our own first program, which waits at the gate and then becomes the command.
+    arguments.extend(invocation.command.first().cloned());
+    arguments.push(gate.into());
+    arguments.extend(invocation.command.iter().skip(1).cloned());
     files.push(options);
     Ok((files, arguments))
 }

@@ -177,6 +177,12 @@ pub fn suspect(name: &EnvName, value: &OsStr) -> Option<Suspicion> {
     (!identifier).then_some(Suspicion::Value(what))
 }
 
+/// What a text looks like that is the value of no variable, as the end of "looks like ...": known shapes alone, no guess.
+#[must_use]
+pub fn suspect_text(text: &[u8]) -> Option<&'static str> {
+    value::looks_like(text)
+}
+
 /// How an audit shows a value: escaped, and cut to `width` columns with `…` at the end. A value that looks like a secret
 /// is replaced by its length, whole: not even its first bytes are shown.
 #[must_use]

@@ -17,6 +17,7 @@ pub mod path;
 pub mod script;
 
 pub mod draft;
+pub mod net;
 pub mod trace;
 
 pub mod floor;
@@ -27,12 +28,15 @@ pub mod state;
 pub mod audit;
 pub mod awareness;
 pub mod check;
+pub mod explain;
+pub mod view;
 
 pub mod bwrap;
 pub mod companion;
 pub mod dry_run;
 pub mod init;
 pub mod launch;
+pub mod memory;
 pub mod prepare;
 pub mod prompt;
 pub mod seccomp;
@@ -41,17 +45,22 @@ pub mod sys;
 pub mod diagnostic;
 pub mod output;
 pub mod style;
+pub mod toml_text;
 
 use std::rc::Rc;
 
 use cli::Cli;
 use diagnostic::{Refusal, Sources};
+use explain::{Launch, Look};
 use host::Host;
+use host::policies::Policies;
+use host::terminal::Terminal;
 use invariants::Verdict;
+use launch::Beside;
 use request::Request;
 use script::layer::Source;
 use style::Style;
-use trace::Trace;
+use trace::{Effect, Trace};
 
 /// claudebox itself could not, or would not, start the sandbox.
 pub const EXIT_REFUSED: u8 = 125;
@@ -69,32 +78,39 @@ pub const EXIT_USAGE: u8 = 2;
 /// # Errors
 /// A [`Refusal`] with everything that is wrong; nothing was started.
 pub fn run(cli: &Cli) -> anyhow::Result<u8> {
+    if let Some(document) = cli.document() {
+        output::result_bytes(&document);
+        return Ok(0);
+    }
     let request = cli.request();
     let mut host = Host::gather()?;
-    let layers = host.layers(&request)?;
-    if host.wants_nix(&layers) {
+    let policies = host.policies(&request)?;
+    if host.wants_nix(&policies.layers) {
         host.meet_nix(&cli.session(), launch::nix::ask);
     }
     let host = Rc::new(host);
-    let decided = decide_with(&layers, &host, &request);
-    if cli.check {
-        let trial = host.bwrap.as_ref().ok().map(launch::trial);
-        let items = check::items(&host, &decided, trial.as_ref());
-        let style = Style::of(cli.color, &host.terminal);
-        output::result(&if cli.json {
-            check::json(&items)
-        } else {
-            check::text(&items, style)
-        });
-        return Ok(u8::from(check::stops(&items)));
+    let decided = decide(&policies, &host, &request);
+    let case = Launch {
+        host: &host,
+        request: &request,
+        layers: &policies.layers,
+        decided: &decided,
+    };
+    if let Some(exit) = inspect(cli, &case)? {
+        return Ok(exit);
     }
     let plan = decided.verdict.outcome.as_ref().map_err(Clone::clone)?;
     let invocation = bwrap::invocation(plan);
     if cli.dry_run {
-        output::result_bytes(&dry_run::script(host.bwrap_name(), plan, &invocation));
+        output::result_bytes(&if cli.json {
+            explain::json::dry_run::invocation(host.bwrap_name(), plan, &invocation).into_bytes()
+        } else {
+            dry_run::script(&host, plan, &invocation)
+        });
         return Ok(0);
     }
     let bwrap = host.bwrap.as_ref().map_err(|missing| Refusal::one(missing.clone()))?;
+    let network = launch::network::needs(plan, &host).map_err(Refusal::one)?;
     if !cli.quiet {
         let style = Style::of(cli.color, &host.terminal);
         output::error(&audit::text(plan, &decided.verdict, &decided.trace, style));
@@ -104,7 +120,56 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     }
     launch::possible(bwrap, host.namespaces).map_err(Refusal::one)?;
     prepare::all(plan, host.uid, &host.places.state).map_err(Refusal::one)?;
-    Err(Refusal::one(launch::exec(bwrap, plan.guard(), &invocation)).into())
+    let beside = Beside {
+        network,
+        guard: plan.guard(),
+        task: companion::Task::of(plan, &host),
+    };
+    Err(Refusal::one(launch::exec(bwrap, beside, &invocation)).into())
+}
+
+/// Tells why nothing was started, where the command line wants to be told, and returns the exit code.
+#[must_use]
+pub fn refused(cli: &Cli, refusal: &Refusal) -> u8 {
+    let terminal = Terminal::look();
+    // Where a page was asked for, standard output says nothing.
+    match (cli.explain.is_some() && cli.html.is_none(), cli.dry_run, cli.json) {
+        (true, _, true) => output::result(&explain::json::refused(refusal)),
+        (true, _, false) => output::result(&explain::refused(refusal, Style::of_output(cli.color, &terminal))),
+        (false, true, true) => output::result(&explain::json::dry_run::refused(refusal)),
+        _ => output::error(&refusal.render(Style::of(cli.color, &terminal))),
+    }
+    if cli.inspects() { 1 } else { refusal.exit }
+}
+
+/// The modes that print what was decided and start nothing: 0 where all is well, 1 where a launch would be refused.
+fn inspect(cli: &Cli, case: &Launch) -> Result<Option<u8>, Refusal> {
+    let style = Style::of_output(cli.color, &case.host.terminal);
+    let quiet = cli.quiet;
+    let exit = u8::from(case.decided.verdict.outcome.is_err());
+    if let Some(file) = &cli.html {
+        prepare::new_file(file, explain::html::page(case).as_bytes()).map_err(Refusal::one)?;
+        return Ok(Some(exit));
+    }
+    if let Some(subjects) = cli.subjects() {
+        output::result(&if cli.json {
+            explain::json(case, &subjects)
+        } else {
+            explain::text(case, &subjects, Look { style, quiet })
+        });
+        return Ok(Some(exit));
+    }
+    if cli.check {
+        let trial = case.host.bwrap.as_ref().ok().map(launch::trial);
+        let items = check::items(case.host, case.decided, trial.as_ref());
+        output::result(&if cli.json {
+            check::json(&items)
+        } else {
+            check::text(&items, style)
+        });
+        return Ok(Some(u8::from(check::stops(&items))));
+    }
+    Ok(None)
 }
 
 /// Everything that was decided about one launch, whether it may start or not. Every mode of the program prints or starts this.
@@ -118,17 +183,35 @@ pub struct Decided {
     pub sources: Sources,
 }
 
-/// Asks the policy, its lowest layer first, and checks its answers. Starts nothing and changes nothing.
+/// Asks the policy and checks its answers. Starts nothing and changes nothing. What a policy does wrong is part of the verdict.
+#[must_use]
+pub fn decide(policies: &Policies, host: &Rc<Host>, request: &Request) -> Decided {
+    let mut decided = decide_with(&policies.layers, host, request);
+    if let Some((name, site)) = &policies.profile {
+        let subject = format!("profile {name}");
+        decided
+            .trace
+            .record(Effect::Note, subject, "the posture of this launch", site.clone());
+    }
+    decided.sources.extend(policies.texts.iter().cloned());
+    decided
+}
+
+/// The same with the policy's layers at hand, the lowest first.
 #[must_use]
 pub fn decide_with(layers: &[Source], host: &Rc<Host>, request: &Request) -> Decided {
     let evaluation = script::evaluate(layers, host);
     let (mut trace, sources) = (evaluation.trace, evaluation.sources);
-    let verdict = match evaluation.outcome {
-        Ok(mut draft) => {
-            request.apply(&mut draft, &mut trace);
-            invariants::check(draft, &mut trace, host, request, &sources)
-        }
-        Err(diagnostic) => Verdict::failed(diagnostic, &sources),
+    let asked = evaluation
+        .outcome
+        .map_err(|diagnostic| vec![diagnostic])
+        .and_then(|mut draft| {
+            request.apply(&mut draft, &mut trace, host)?;
+            Ok(draft)
+        });
+    let verdict = match asked {
+        Ok(draft) => invariants::check(draft, &mut trace, host, request, &sources),
+        Err(diagnostics) => Verdict::failed(diagnostics, &sources),
     };
     Decided {
         trace,

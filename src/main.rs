@@ -5,9 +5,8 @@ use std::process::ExitCode;
 
 use claudebox::cli::Cli;
 use claudebox::diagnostic::Refusal;
-use claudebox::host::terminal::Terminal;
-use claudebox::style::Style;
-use claudebox::{EXIT_REFUSED, EXIT_USAGE, companion, init, output};
+use claudebox::net::helper;
+use claudebox::{EXIT_REFUSED, EXIT_USAGE, init, output};
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
@@ -16,8 +15,8 @@ fn main() -> ExitCode {
     if init::is_init(program.as_ref()) {
         return ExitCode::from(init::run(&words));
     }
-    if companion::is_companion(program.as_ref()) {
-        return ExitCode::from(companion::run(&words));
+    if helper::is_helper(program.as_ref()) {
+        return ExitCode::from(helper::run(&words));
     }
     let cli = match Cli::parse_words(words) {
         Ok(cli) => cli,
@@ -29,12 +28,12 @@ fn main() -> ExitCode {
     };
     match claudebox::run(&cli) {
         Ok(exit) => ExitCode::from(exit),
-        Err(error) => {
-            let refusal = error.downcast_ref::<Refusal>();
-            let style = Style::of(cli.color, &Terminal::look());
-            let text = refusal.map_or_else(|| format!("error: {error:#}\n"), |refusal| refusal.render(style));
-            output::error(&text);
-            ExitCode::from(refusal.map_or(EXIT_REFUSED, |refusal| refusal.exit))
-        }
+        Err(error) => ExitCode::from(match error.downcast_ref::<Refusal>() {
+            Some(refusal) => claudebox::refused(&cli, refusal),
+            None => {
+                output::error(&format!("error: {error:#}\n"));
+                EXIT_REFUSED
+            }
+        }),
     }
 }

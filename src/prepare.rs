@@ -109,6 +109,26 @@ fn make_file(path: &HostPath, content: &[u8]) -> Result<(), Diagnostic> {
     }
 }
 
+/// Writes a file that the user asked for. It appears whole or not at all, readable for the user alone, and never in the place of
+/// another: not even of a link.
+///
+/// # Errors
+/// Something of that name exists, or it cannot be written.
+pub fn new_file(path: &Path, content: &[u8]) -> Result<(), Diagnostic> {
+    let mut temporary = path.as_os_str().to_os_string();
+    temporary.push(format!(".new-{}", std::process::id()));
+    let temporary = Path::new(&temporary);
+    let moved = write_new(temporary, content)
+        .and_then(|()| renameat_with(CWD, temporary, CWD, path, RenameFlags::NOREPLACE).map_err(io::Error::from));
+    moved.map_err(|error| {
+        let _ = fs::remove_file(temporary);
+        let shown = crate::path::printable(path.as_os_str());
+        let message = format!("cannot write `{shown}`: {}", plain(&error));
+        Diagnostic::new("output", message)
+            .hint("name a file that does not exist yet, in a directory that you can write to")
+    })
+}
+
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     // A file of that name is left over from a launch with our process id that was killed: it is ours to replace.
     let _ = fs::remove_file(path);

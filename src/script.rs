@@ -7,9 +7,11 @@ pub mod facts;
 pub mod hook;
 pub mod layer;
 pub mod recorder;
+pub mod text;
 pub mod verbs;
 
 use std::cell::RefCell;
+use std::ffi::OsStr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -41,11 +43,16 @@ pub struct Evaluation {
 /// Asks the policy that `layers` make up, the lowest first, about `host`.
 #[must_use]
 pub fn evaluate(layers: &[Source], host: &Rc<Host>) -> Evaluation {
+    let _deep = crate::sys::DeepStack::raise();
     let recorder: Shared = Rc::new(RefCell::new(Recorder {
         draft: Draft::default(),
         trace: Trace::default(),
         home: host.home.clone(),
+        kept: std::iter::once(host.project.clone())
+            .chain(host.outside_git_dirs())
+            .collect(),
         hook: None,
+        recorded: 0,
         refusal: None,
     }));
     let sources = layers
@@ -85,10 +92,7 @@ fn ask_all(top: &Layer, host: &Rc<Host>, recorder: &Shared) -> Result<(), Diagno
         {
             let mut recorder = recorder.borrow_mut();
             recorder.hook = Some(hook);
-            recorder
-                .trace
-                .answers
-                .push((hook.name(), Arc::clone(&layer.source.layer)));
+            recorder.trace.answer(hook.name(), Arc::clone(&layer.source.layer));
         }
         match hook {
             Hook::Variable => ask_variables(layer, host, recorder)?,
@@ -110,7 +114,12 @@ fn ask(layer: &Layer, hook: Hook, arguments: Vec<Dynamic>, recorder: &Shared) ->
     if let Some(refusal) = recorder.borrow_mut().refusal.take() {
         return Err(refusal);
     }
-    answer.map_err(|error| error::diagnose(&error, layer, hook))
+    let answer = answer.map_err(|error| error::diagnose(&error, layer, Some(hook)))?;
+    // INVARIANT(bounded-policy): a comparison in `sort` swallows every error, that of a spent budget too.
+    if let Some(spent) = layer.budget.spent() {
+        return Err(error::spent(spent, Some(hook)).at(error::site_of_function(&layer.source, hook.name()), ""));
+    }
+    Ok(answer)
 }
 
 fn ask_variables(layer: &Layer, host: &Rc<Host>, recorder: &Shared) -> Result<(), Diagnostic> {
@@ -141,10 +150,14 @@ fn ask_variable(layer: &Layer, host: &Rc<Host>, name: &str, recorder: &Shared) -
         vec![facts(host), name.to_string().into()],
         recorder,
     )?;
+    let kind = verbs::kind_of(&answer);
     answer.try_cast::<Ruling>().ok_or_else(|| {
-        Diagnostic::new("policy-hook", format!("the hook `variable` gave no verdict on `{name}`"))
-            .at(error::site_of_function(&layer.source, Hook::Variable.name()), "")
-            .hint("end every path with `env::pass(why)`, `env::pass_secret(why)`, `env::hide(why)` or `base::variable(host, name)`")
+        Diagnostic::new(
+            "policy-hook",
+            format!("the hook `variable` gave {kind} instead of a verdict on `{}`", crate::path::printable(OsStr::new(name))),
+        )
+        .at(error::site_of_function(&layer.source, Hook::Variable.name()), "")
+        .hint("end every path with `env::pass(why)`, `env::pass_secret(why)`, `env::hide(why)` or `base::variable(host, name)`")
     })
 }
 

@@ -41,11 +41,17 @@ pub struct State {
     pub preparations: Vec<Preparation>,
 }
 
+/// The whole hash of a path, as a name for what belongs to it.
+#[must_use]
+pub fn digest(path: &HostPath) -> String {
+    let digest = Sha256::digest(path.as_os_str().as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The name of the instance that belongs to a canonical project root.
 #[must_use]
 pub fn instance_name(root: &HostPath) -> String {
-    let digest = Sha256::digest(root.as_os_str().as_bytes());
-    let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = digest(root);
     let readable: String = root
         .name()
         .unwrap_or(OsStr::new("root"))

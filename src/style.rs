@@ -43,6 +43,14 @@ impl Style {
         }
     }
 
+    /// The same for standard output.
+    #[must_use]
+    pub fn of_output(when: ColorWhen, terminal: &Terminal) -> Self {
+        Self {
+            coloured: when == ColorWhen::Always || (when == ColorWhen::Auto && terminal.output_colour),
+        }
+    }
+
     /// Coloured text, for a terminal.
     #[must_use]
     pub fn coloured() -> Self {

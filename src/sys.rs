@@ -1,6 +1,9 @@
 //! Raw system calls that no safe library offers. The only module with `unsafe`; each block says why it is sound.
 #![expect(unsafe_code, reason = "the one place for system calls that no safe library offers")]
 
+pub mod namespace;
+pub mod netlink;
+
 use std::io;
 
 /// The first descriptor that is not standard input, output or error.
@@ -26,6 +29,39 @@ pub fn close_others_on_exec() -> io::Result<()> {
         Ok(())
     } else {
         Err(io::Error::last_os_error())
+    }
+}
+
+/// How deep the main thread's stack may grow while policies run. The kernel keeps at least this much free below it.
+const DEEP: u64 = 120 * 1024 * 1024;
+
+/// Lets the stack grow deep until this is dropped: a script can nest values in one another, and each level of them takes
+/// some stack where they are freed.
+#[derive(Debug)]
+pub struct DeepStack(rustix::process::Rlimit);
+
+impl DeepStack {
+    /// Raises the limit as far as the system allows it.
+    #[must_use]
+    pub fn raise() -> Self {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let before = getrlimit(Resource::Stack);
+        if let Some(current) = before.current {
+            let wanted = before.maximum.map_or(DEEP, |maximum| maximum.min(DEEP));
+            let limit = Rlimit {
+                current: Some(current.max(wanted)),
+                maximum: before.maximum,
+            };
+            // A system that refuses keeps its limit, and a script that overflows it ends the program: nothing starts.
+            let _ = setrlimit(Resource::Stack, limit);
+        }
+        Self(before)
+    }
+}
+
+impl Drop for DeepStack {
+    fn drop(&mut self) {
+        let _ = rustix::process::setrlimit(rustix::process::Resource::Stack, self.0);
     }
 }
 
@@ -114,4 +150,83 @@ pub fn try_user_namespace() -> io::Result<()> {
 pub fn ids() -> (u32, u32) {
     // SAFETY: both calls take nothing, always succeed and touch no memory.
     unsafe { (libc::getuid(), libc::getgid()) }
+}
+
+/// The caller's supplementary groups. None where the kernel does not tell: then a file that only a group may read counts
+/// as unreadable in what is said about it, and the kernel still decides.
+#[must_use]
+pub fn groups() -> Vec<u32> {
+    rustix::process::getgroups()
+        .unwrap_or_default()
+        .into_iter()
+        .map(rustix::process::Gid::as_raw)
+        .collect()
+}
+
+/// Runs `child` in a copy of this process, which ends with its answer. The parent goes on at once.
+///
+/// # Errors
+/// The kernel's answer.
+pub fn forked(child: impl FnOnce() -> i32) -> io::Result<()> {
+    // SAFETY: this process has one thread, so its copy holds no lock that nobody would release.
+    match unsafe { libc::fork() } {
+        0 => {
+            // A panic must not go on as if the child were the launcher.
+            let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child)).unwrap_or(1);
+            // SAFETY: ends the child at once, without what the launcher registered for its own end.
+            unsafe { libc::_exit(code) }
+        }
+        pid if pid < 0 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Cuts a forked child loose from the terminal: a session of its own, no signal that ends a terminal's processes, and no
+/// descriptor but standard error and those that it names.
+///
+/// # Errors
+/// The kernel's answer.
+pub fn detach(keep: &[i32]) -> io::Result<()> {
+    // SAFETY: setsid takes nothing; SIG_IGN installs no handler.
+    unsafe {
+        if libc::setsid() < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        for signal in [
+            libc::SIGINT,
+            libc::SIGQUIT,
+            libc::SIGTERM,
+            libc::SIGHUP,
+            libc::SIGPIPE,
+            libc::SIGTSTP,
+        ] {
+            libc::signal(signal, libc::SIG_IGN);
+        }
+    }
+    let mut keep: Vec<u32> = keep.iter().filter_map(|fd| u32::try_from(*fd).ok()).collect();
+    keep.sort_unstable();
+    let mut next = FIRST_OTHER;
+    for fd in keep.into_iter().chain([libc::c_uint::MAX]) {
+        if fd > next {
+            // SAFETY: the call takes integers. Nothing in the child uses the descriptors that it closes.
+            unsafe { libc::syscall(libc::SYS_close_range, next, fd - 1, 0 as libc::c_uint) };
+        }
+        next = fd.saturating_add(1);
+    }
+    let null = rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty())?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    Ok(())
+}
+
+/// Takes over a descriptor that the launcher left open for this process, which is told its number.
+#[must_use]
+pub fn inherited(number: i32) -> Option<std::os::fd::OwnedFd> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: only asks whether the descriptor is open.
+    if number < 3 || unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
+        return None;
+    }
+    // SAFETY: it is open, and called once, in a program that has opened nothing of its own yet.
+    Some(unsafe { std::os::fd::OwnedFd::from_raw_fd(number) })
 }

@@ -8,6 +8,14 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DecisionId(usize);
 
+impl DecisionId {
+    /// The decision's place in the order of all, from 0.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
 /// Where a decision was taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Site {
@@ -79,8 +87,20 @@ pub enum Effect {
     Text,
     /// A path is hidden behind an empty file or directory.
     Mask,
+    /// A directory can be neither renamed nor replaced, so that what lies in it stays what it is.
+    Pin,
+    /// A path that programs of the host obey stays read-only where a mount would let it be written.
+    Protect,
+    /// Such a path may be written all the same.
+    OpenPath,
     /// Which network the sandbox has.
     Network,
+    /// A port of an address, or of the host's loopback, can be reached.
+    Open,
+    /// A range of addresses cannot be reached.
+    Close,
+    /// A port of the sandbox appears on the host's loopback.
+    Publish,
     /// A fixed property of every sandbox: a namespace, a filter, an identity.
     Isolation,
     /// What runs inside.
@@ -107,7 +127,13 @@ impl Effect {
             Self::Link => "link",
             Self::Text => "text",
             Self::Mask => "mask",
+            Self::Pin => "pin",
+            Self::Protect => "protect",
+            Self::OpenPath => "open-path",
             Self::Network => "network",
+            Self::Open => "open",
+            Self::Close => "close",
+            Self::Publish => "publish",
             Self::Isolation => "isolation",
             Self::Command => "command",
             Self::Note => "note",
@@ -133,10 +159,27 @@ pub struct Decision {
 pub struct Trace {
     decisions: Vec<Decision>,
     /// Which layer answered each hook, in the order of the calls.
-    pub answers: Vec<(&'static str, Arc<str>)>,
+    pub answers: Vec<Answer>,
+}
+
+/// One hook and who answered it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The hook's name.
+    pub hook: &'static str,
+    /// The layer that was asked.
+    pub layer: Arc<str>,
+    /// How many decisions there were before: those from here on, up to the next answer, were taken in this hook.
+    pub from: usize,
 }
 
 impl Trace {
+    /// Notes that a hook is asked of a layer now.
+    pub fn answer(&mut self, hook: &'static str, layer: Arc<str>) {
+        let from = self.decisions.len();
+        self.answers.push(Answer { hook, layer, from });
+    }
+
     /// Appends a decision and names it.
     pub fn record(
         &mut self,

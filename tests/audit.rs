@@ -73,10 +73,11 @@ as_both! {
 
 // text: from the program
 const VARIABLES: &str = "\
-18 variables enter the sandbox:
+19 variables enter the sandbox:
   HOME                        /tmp/claudebox-HOME…  fixed   the home directory keeps its path
   USER                        [NAME]  fixed   the user's name
   LOGNAME                     [NAME]  fixed   the user's name
+  PWD                         /tmp/claudebox-HOME…  fixed   the working directory
   XDG_RUNTIME_DIR             [RUNTIME]  fixed   an empty directory of the sandbox's own
   CLAUDE_CONFIG_DIR           /tmp/claudebox-HOME…  fixed   this project's own state
   CLAUDE_SECURESTORAGE_CONFIG_DIR  /tmp/claudebox-HOME…  fixed   the login that all projects share

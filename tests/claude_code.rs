@@ -325,3 +325,18 @@ fn use_the_screen(test: &Test, api: &Api) {
     say(&terminal, "/exit");
     assert_eq!(terminal.exit_code(), 0);
 }
+
+as_both! {
+    /// What is true of the launch and what the user wrote both reach the model, and the model can change neither.
+    fn both_memories_reach_the_model(user: User) {
+        let api = Api::start();
+        let test = with_key(user, &api).policy(POLICY).file("~/.claudebox/CLAUDE.md", "The user likes tabs.\n");
+        test.clone().args(["--yes", "--quiet", "--net", "host", "-p", "hello"]).stdout(&format!("{PLAIN}\n")).run();
+        let heard: String = api.turns().iter().map(|turn| turn.body.to_string()).collect();
+        assert!(heard.contains("You run inside claudebox"), "what is true of the launch");
+        assert!(heard.contains("The user likes tabs."), "what the user wrote");
+        let asked = "RUN:echo x >> /etc/claude-code/CLAUDE.md; echo x >> ~/.claude/CLAUDE.md:END";
+        let _ = test.clone().args(["--yes", "--quiet", "--net", "host", "-p", asked]).start();
+        assert_eq!(std::fs::read_to_string(test.at("~/.claudebox/CLAUDE.md")).expect("the memory"), "The user likes tabs.\n");
+    }
+}

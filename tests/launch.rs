@@ -188,9 +188,9 @@ hint: run `node [HOME]/npm/lib/node_modules/@anthropic-ai/claude-code/install.cj
     fn claude_code_in_the_project_is_refused(user: User) {
         // text: from the program
         const TEXT: &str = r#"error[own-controls]: `[PROJECT]` would be writable, and Claude Code lies in it: `[PROJECT]/claude`
-  ——▶ policy/policy.rhai:65:12
+  ——▶ policy/policy.rhai:68:12
    |
-65 |     mount::rw(host.project, "the project");
+68 |     mount::rw(host.project, "the project");
    |            ^^
 hint: install it outside every project
 "#;
@@ -355,32 +355,12 @@ hint: change to a directory of its own for the project and start again
         "[HOME]/.claudebox/instances",
         r#"error[project-root]: `[HOME]/.claudebox/instances` cannot be the project: it lies in `[HOME]/.claudebox`: it is claudebox's own state
 hint: change to a directory of its own for the project and start again
-<<<<<<< HEAD
-
-error[own-controls]: `[HOME]/.claudebox/instances` cannot be shown: it is claudebox's own state
-  ——▶ policy/policy.rhai:65:12
-   |
-65 |     mount::rw(host.project, "the project");
-   |            ^^
-hint: claudebox mounts what a sandbox needs of it by itself
-=======
->>>>>>> main
 "#,
     ),
     (
         "[HOME]/.config/claudebox",
         r#"error[project-root]: `[HOME]/.config/claudebox` cannot be the project: it lies in `[HOME]/.config/claudebox`: it is claudebox's own configuration
 hint: change to a directory of its own for the project and start again
-<<<<<<< HEAD
-
-error[own-controls]: `[HOME]/.config/claudebox` cannot be shown: it is claudebox's own configuration
-  ——▶ policy/policy.rhai:65:12
-   |
-65 |     mount::rw(host.project, "the project");
-   |            ^^
-hint: claudebox mounts what a sandbox needs of it by itself
-=======
->>>>>>> main
 "#,
     ),
     (

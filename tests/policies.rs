@@ -141,14 +141,14 @@ const LOOP: &str = r#"error[bounded-policy]: the hook `mounts` did not come to a
   |
 1 | fn mounts(host) {
   |    ^^^^^^
-hint: all scripts together may take 20000000 steps and 3 seconds; look for a loop without an end
+hint: all scripts together may take 10 million steps and 3 seconds; look for a loop without an end
 "#;
 const CLOSURE: &str = r#"error[bounded-policy]: the hook `mounts` did not come to an end
   ——▶ ~/.config/claudebox/policy.rhai:1:4
   |
 1 | fn mounts(host) {
   |    ^^^^^^
-hint: all scripts together may take 20000000 steps and 3 seconds; look for a loop without an end
+hint: all scripts together may take 10 million steps and 3 seconds; look for a loop without an end
 "#;
 const RECURSION: &str = r#"error[bounded-policy]: the hook `mounts` calls functions too deeply
   ——▶ ~/.config/claudebox/policy.rhai:1:4
@@ -157,20 +157,20 @@ const RECURSION: &str = r#"error[bounded-policy]: the hook `mounts` calls functi
   |    ^^^^^^
 hint: calls may nest 32 deep; look for a function that calls itself
 "#;
-const GROWTH: &str = r#"error[bounded-policy]: the hook `mounts` makes a value that is too large: length of string
+const GROWTH: &str = r#"error[bounded-policy]: the hook `mounts` makes a value that is too large
   ——▶ ~/.config/claudebox/policy.rhai:1:4
   |
 1 | fn mounts(host) {
   |    ^^^^^^
-hint: a policy needs only short texts and lists
+hint: a text may have 65536 bytes, an array or a map 10000 items with all that is in them
 "#;
-const SLEEP: &str = r#"error[policy-unknown]: there is no function `sleep` for these arguments
+const SLEEP: &str = r#"error[policy-unknown]: there is no function `sleep` for a number
   ——▶ ~/.config/claudebox/policy.rhai:2:5
   |
 2 |     sleep(3600);
   |     ^^^^^
 "#;
-const EXIT: &str = r#"error[policy-unknown]: there is no function `exit` for these arguments
+const EXIT: &str = r#"error[policy-unknown]: there is no function `exit`
   ——▶ ~/.config/claudebox/policy.rhai:2:5
   |
 2 |     exit();
@@ -181,6 +181,7 @@ const EVAL: &str = r#"error[policy-syntax]: reserved keyword `eval` is disabled
   |
 2 |     eval("mount::ro(\"/\", \"x\")");
   |     ^^^^
+hint: a policy runs only the text that can be read in it
 "#;
 const SYNTAX: &str = r#"error[policy-syntax]: expecting `,` to separate the arguments to function call `ro`
   ——▶ ~/.config/claudebox/policy.rhai:2:20
@@ -188,13 +189,12 @@ const SYNTAX: &str = r#"error[policy-syntax]: expecting `,` to separate the argu
 2 |     mount::ro("/a" "b");
   |                    ^^^
 "#;
-// text: guessed, for the program accepts it
-const UNKNOWN_HOOK: &str = r#"error[policy-hook]: there is no hook `mount`
+const UNKNOWN_HOOK: &str = r#"error[policy-hook]: `mount` is no hook, and nothing calls it
   ——▶ ~/.config/claudebox/policy.rhai:1:4
   |
 1 | fn mount(host) {
   |    ^^^^^
-hint: write `fn mounts(host)`
+hint: did you mean `mounts`?
 "#;
 const ARITY: &str = r#"error[policy-hook]: the hook is `fn mounts(host)`, not `fn mounts(host, more)`
   ——▶ ~/.config/claudebox/policy.rhai:1:4
@@ -215,6 +215,7 @@ const IMPORT: &str = r#"error[policy-syntax]: `import` is a reserved keyword
   |
 1 | import "other" as mount;
   | ^^^^^^
+hint: a policy is one file; the layers below are reached by `base::`
 "#;
 const REASON: &str = r#"error[policy-argument]: `mount::ro` needs a reason, and this one is empty
   ——▶ ~/.config/claudebox/policy.rhai:2:12
@@ -223,10 +224,10 @@ const REASON: &str = r#"error[policy-argument]: `mount::ro` needs a reason, and 
   |            ^^
 hint: `mount::ro(path, why)`: shows a file or directory of the host at its own path, without write access
 "#;
-// text: guessed, for the program accepts it
-const TOP_LEVEL: &str = r#"error[policy-syntax]: nothing outside of a hook is run
-  ——▶ ~/.config/claudebox/policy.rhai:1:1
+const TOP_LEVEL: &str = r#"error[policy-hook]: `mount::ro` decides nothing outside a hook
+  ——▶ ~/.config/claudebox/policy.rhai:1:8
   |
 1 | mount::ro("/opt", "forgotten hook");
-  | ^^^^^
+  |        ^^
+hint: call it in `fn mounts(host)`
 "#;

@@ -31,9 +31,7 @@ fn report(change: impl Fn(&mut Host), trial: Option<&Trial>) -> (String, bool) {
     let request = Request {
         program: Program::Claude,
         arguments: Vec::new(),
-        network: None,
-        policy: None,
-        no_user_policy: false,
+        ..Request::default()
     };
     let items = items(&host, &crate::decide_with(&[source], &host, &request), trial);
     (text(&items, Style::plain()), stops(&items))

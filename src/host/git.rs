@@ -22,6 +22,7 @@ mod walk;
 
 use judge::Judge;
 
+pub use judge::RESERVED_COMMON_DIR;
 pub use surface::{Gap, Protection, Reservation, Surface, SurfaceItem, surface, surface_of_folder};
 
 /// A repository whose pointers all agree.
@@ -97,6 +98,24 @@ impl Repository {
 #[must_use]
 pub fn canonical_root(repository: &Repository) -> &HostPath {
     &repository.root
+}
+
+/// The repository's own settings, by the file that holds them. Their form was judged when the repository was found, so a file
+/// that is absent or changed meanwhile has none.
+#[must_use]
+pub fn settings(tree: &Tree, repository: &Repository) -> Vec<(HostPath, Vec<config::Entry>)> {
+    let files = [
+        repository.common_dir.join("config"),
+        repository.git_dir.join("config.worktree"),
+    ];
+    files
+        .into_iter()
+        .filter_map(|file| {
+            let file = file.ok()?;
+            let text = tree.read(file.as_path(), judge::CONFIG_MAX).ok()?;
+            Some((file, config::parse(&text).ok()?))
+        })
+        .collect()
 }
 
 /// A repository that contradicts itself, or a part of it that could not be looked at.

@@ -12,6 +12,8 @@ pub struct Terminal {
     pub input: bool,
     /// Colour is welcome on standard error: it is a terminal that can, and `NO_COLOR` is not set (no-color.org).
     pub colour: bool,
+    /// The same for standard output, where inspecting modes print.
+    pub output_colour: bool,
     /// A stream that is a directory, by its number: whoever holds it can open what lies in it, and above it.
     pub directory: Option<u8>,
 }
@@ -38,6 +40,7 @@ impl Terminal {
         Self {
             input: std::io::stdin().is_terminal(),
             colour: std::io::stderr().is_terminal() && !plain,
+            output_colour: std::io::stdout().is_terminal() && !plain,
             directory,
         }
     }

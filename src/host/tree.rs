@@ -45,6 +45,8 @@ pub struct Node {
     pub kind: Kind,
     /// The owner's user id.
     pub uid: u32,
+    /// The group's id.
+    pub gid: u32,
     /// Permission bits, without the file type.
     pub mode: u32,
     /// Hard links to the file.
@@ -82,6 +84,14 @@ impl std::fmt::Display for Unreadable {
 }
 
 impl std::error::Error for Unreadable {}
+
+impl Unreadable {
+    /// Whether nothing is there: what was there a moment ago may have been removed since.
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        self.why == plain(&rustix::io::Errno::NOENT.into())
+    }
+}
 
 /// The host's file system.
 #[derive(Debug)]
@@ -179,6 +189,16 @@ impl Tree {
         }
     }
 
+    /// Whether the file system that holds an existing path is mounted without write access on the host.
+    #[must_use]
+    pub fn write_protected(&self, path: &Path) -> bool {
+        match &self.source {
+            Source::Described(_) => false,
+            Source::Real(_) => rustix::fs::statvfs(path)
+                .is_ok_and(|answer| answer.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY)),
+        }
+    }
+
     /// The names in a directory, sorted, each with whether it is a directory itself (a link to one is not); empty where
     /// there is no such directory. One system call for many names: no more is asked of a file than the directory tells.
     ///
@@ -230,6 +250,7 @@ fn described_node(kind: Kind, uid: u32) -> Node {
     Node {
         kind,
         uid,
+        gid: uid,
         mode,
         links: 1,
         length: 0,
@@ -254,6 +275,7 @@ fn node_of(path: &Path, metadata: &std::fs::Metadata) -> Result<Node, Unreadable
     Ok(Node {
         kind,
         uid: metadata.uid(),
+        gid: metadata.gid(),
         mode: metadata.mode() & 0o7777,
         links: metadata.nlink(),
         length: metadata.len(),

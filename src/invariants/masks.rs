@@ -1,4 +1,4 @@
-//! `secret-in-project`: `.env` and its kin, inside what the sandbox may write to, are masked unless the policy passes them.
+//! Masks, and `secret-in-project`: `.env` and its kin, inside what the sandbox may write to, are masked unless the policy passes them.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -6,7 +6,12 @@ use std::os::unix::ffi::OsStrExt;
 use crate::diagnostic::Diagnostic;
 use crate::draft::Secret;
 use crate::floor;
+use crate::host::ENTER;
+use crate::host::tree::Kind;
+use crate::path::{HostPath, SandboxPath};
 use crate::trace::{DecisionId, Effect};
+
+use super::plan::{Mount, What};
 
 use super::{Checker, Fate};
 
@@ -49,6 +54,10 @@ impl Checker<'_> {
                 continue;
             };
             let at = path.same_inside();
+            let leads_to_directory = || {
+                let resolved = self.host.tree.resolve(&path).ok().and_then(|resolved| resolved.node);
+                resolved.is_some_and(|node| node.kind == Kind::Directory)
+            };
             if let Some((_, rule)) = by_policy(name) {
                 used.push(*rule);
                 let why = self
@@ -59,10 +68,21 @@ impl Checker<'_> {
                     let decision = self.trace.record(Effect::Mask, at.to_string(), reason, site);
                     self.masks.push((at, decision));
                 }
-            } else if let Some(why) = floor::project_secret(name) {
+            } else if let (Some(why), false) = (floor::project_secret(name), leads_to_directory()) {
                 let decision = self.host_rule(Effect::Mask, at.to_string(), why, "secret-in-project");
                 self.masks.push((at, decision));
             }
+        }
+        // What the owner has closed cannot be looked through, and the sandbox's user, who is the owner, could open it.
+        for path in search.closed {
+            let node = self.host.tree.node(path.as_path());
+            if matches!(node, Ok(Some(node)) if node.uid != self.host.uid) {
+                continue;
+            }
+            let at = path.same_inside();
+            let why = "its mode keeps it from being looked through for secrets";
+            let decision = self.host_rule(Effect::Mask, at.to_string(), why, "secret-in-project");
+            self.masks.push((at, decision));
         }
         for (_, decision) in &patterns {
             if !used.contains(decision) {
@@ -79,5 +99,144 @@ impl Checker<'_> {
                 "secret-in-project",
             );
         }
+    }
+
+    /// Turns the requests for masks into mounts: over a directory an empty one, over a file an empty one.
+    pub(super) fn grant_masks(&mut self) {
+        let mut masks = Vec::new();
+        for (at, decision) in std::mem::take(&mut self.masks) {
+            match self.mask_place(&at) {
+                Ok(at) => masks.push((at, decision)),
+                Err(why) => {
+                    self.fates.insert(decision, Fate::Idle(why));
+                }
+            }
+        }
+        // The outermost first: what lies in a masked directory needs no mask of its own.
+        masks.sort_by_key(|(at, _)| at.depth());
+        let mut masked: Vec<(SandboxPath, DecisionId)> = Vec::new();
+        for (at, decision) in masks {
+            if let Some((outer, first)) = masked.iter().find(|(outer, _)| at.within(outer)) {
+                let why = if *outer == at {
+                    Fate::Overridden(*first)
+                } else {
+                    Fate::Idle(format!("`{outer}` is masked already"))
+                };
+                self.fates.insert(decision, why);
+                continue;
+            }
+            match self.seen_kind(&at) {
+                None => {
+                    self.fates
+                        .insert(decision, Fate::Idle("nothing is there to be masked".into()));
+                }
+                Some(directory) => {
+                    masked.push((at.clone(), decision));
+                    // A mount on the very place is replaced by the mask; what lies below would uncover it. What protects
+                    // parts of it is not needed where nothing of it is seen.
+                    let protected = &self.protected;
+                    self.mounts
+                        .retain(|mount| mount.at != at && !(mount.at.within(&at) && protected.contains_key(&mount.at)));
+                    if let Some(uncovers) = self.mounts.iter().find(|mount| mount.at.within(&at)) {
+                        let error = Diagnostic::new(
+                            "unique-destination",
+                            format!("`{}` would uncover the mask on `{at}`", uncovers.at),
+                        )
+                        .hint("a mask hides all that lies below it");
+                        let culprit = uncovers.decision;
+                        self.violation(error, culprit);
+                    }
+                    let what = if directory { What::MaskDirectory } else { What::MaskFile };
+                    self.mounts.push(Mount { at, what, decision });
+                }
+            }
+        }
+    }
+
+    /// Where the mask on `at` has to lie: bubblewrap would follow a link of the host at its place, and make a file where the link
+    /// leads. So the mask lies on what the link leads to, where that is shown; the link itself then shows the mask.
+    fn mask_place(&self, at: &SandboxPath) -> Result<SandboxPath, String> {
+        let mount = self.mounts.iter().find(|mount| mount.at == *at);
+        let Some(mount) = mount.or_else(|| self.cover(at)) else {
+            return Ok(at.clone());
+        };
+        let What::Bind { source, .. } = &mount.what else {
+            return Ok(at.clone());
+        };
+        let Some(Ok(path)) = at.below(&mount.at).map(|rest| below(source, rest)) else {
+            return Ok(at.clone());
+        };
+        if let Some(closed) = self.closed_below(mount, source, &path) {
+            return Ok(closed);
+        }
+        // A link that leads in a circle, or where nobody may look: nothing can be read through it either.
+        let found = self.host.tree.resolve(&path).map_err(|error| error.to_string())?;
+        if found.path == path {
+            return Ok(at.clone());
+        }
+        let shown = self.mounts.iter().find_map(|mount| {
+            let What::Bind { source, .. } = &mount.what else {
+                return None;
+            };
+            let place = match found.path.below(source)? {
+                rest if rest.as_os_str().is_empty() => mount.at.clone(),
+                rest => mount.at.join(rest).ok()?,
+            };
+            let seen = place == mount.at || self.cover(&place).is_some_and(|cover| cover.at == mount.at);
+            let closed = self.closed_below(mount, source, &found.path);
+            (found.node.is_some() && seen).then(|| closed.unwrap_or(place))
+        });
+        shown.ok_or_else(|| format!("it is a link to `{}`, and nothing of that is shown", found.path))
+    }
+
+    /// The uppermost directory on the way from a mount's source to `path` that bubblewrap may not enter: nothing below it can be
+    /// mounted over, and the owner could open it, so the mask lies on that directory.
+    fn closed_below(&self, mount: &Mount, source: &HostPath, path: &HostPath) -> Option<SandboxPath> {
+        let closed = |directory: &HostPath| {
+            let node = self.host.tree.node(directory.as_path());
+            matches!(node, Ok(Some(node)) if node.kind == Kind::Directory && !self.host.permits(&node, ENTER))
+        };
+        let mut above: Vec<HostPath> = path.ancestors().skip(1).filter(|above| above.within(source)).collect();
+        above.reverse();
+        let directory = above.into_iter().find(closed)?;
+        let rest = directory.below(source)?;
+        if rest.as_os_str().is_empty() {
+            Some(mount.at.clone())
+        } else {
+            mount.at.join(rest).ok()
+        }
+    }
+
+    /// Whether a directory (true) or another file (false) is seen at a place inside; `None` where nothing is.
+    fn seen_kind(&self, at: &SandboxPath) -> Option<bool> {
+        let mount = self
+            .mounts
+            .iter()
+            .find(|mount| mount.at == *at)
+            .or_else(|| self.cover(at))?;
+        match &mount.what {
+            What::Bind { source, .. } => {
+                let rest = at.below(&mount.at)?;
+                let path = if rest.as_os_str().is_empty() {
+                    source.clone()
+                } else {
+                    source.join(rest).ok()?
+                };
+                let node = self.host.tree.node(path.as_path()).ok()??;
+                Some(node.kind == Kind::Directory)
+            }
+            What::Tmpfs(_) | What::Proc | What::Dev | What::MaskDirectory if mount.at == *at => Some(true),
+            What::Text(_) | What::MaskFile | What::Link(_) if mount.at == *at => Some(false),
+            _ => None,
+        }
+    }
+}
+
+/// `base`, or what lies below it.
+fn below(base: &HostPath, rest: &std::path::Path) -> Result<HostPath, crate::path::Malformed> {
+    if rest.as_os_str().is_empty() {
+        Ok(base.clone())
+    } else {
+        base.join(rest)
     }
 }

@@ -4,6 +4,7 @@
 use crate::diagnostic::Diagnostic;
 use crate::draft::{self, Request};
 use crate::floor;
+use crate::host::ENTER;
 use crate::host::nix;
 use crate::host::tree::{Kind, Resolved};
 use crate::path::{HostPath, SandboxPath};
@@ -85,6 +86,14 @@ impl Checker<'_> {
         if let Some(error) = self.source_error(&source, &resolved, &node.kind, writable) {
             return self.violation(error, decision);
         }
+        if let Some(closed) = self.closed_above(&resolved.path) {
+            let error = Diagnostic::new(
+                "mount-source",
+                format!("`{}` cannot be mounted: `{closed}` may not be entered", resolved.path),
+            )
+            .hint("bubblewrap goes there without the privileges of root; give the directory another mode");
+            return self.violation(error, decision);
+        }
         self.grant(
             at,
             What::Bind {
@@ -93,6 +102,18 @@ impl Checker<'_> {
             },
             decision,
         );
+    }
+
+    /// A directory above a source that bubblewrap, which has no privileges, may not enter. An ordinary user could not even look
+    /// at such a source; root can.
+    fn closed_above(&self, source: &HostPath) -> Option<HostPath> {
+        if self.host.uid != 0 {
+            return None;
+        }
+        source.ancestors().skip(1).find(|directory| {
+            let node = self.host.tree.node(directory.as_path());
+            matches!(node, Ok(Some(node)) if !self.host.permits(&node, ENTER))
+        })
     }
 
     /// Why this source may not be shown at all.
@@ -288,71 +309,6 @@ impl Checker<'_> {
     /// The mount that shows what lies at a place, other than one at the very place.
     pub(super) fn cover(&self, at: &SandboxPath) -> Option<&Mount> {
         cover(&self.mounts, at)
-    }
-
-    /// Turns the requests for masks into mounts: over a directory an empty one, over a file an empty one.
-    pub(super) fn grant_masks(&mut self) {
-        let mut masks = std::mem::take(&mut self.masks);
-        // The outermost first: what lies in a masked directory needs no mask of its own.
-        masks.sort_by_key(|(at, _)| at.depth());
-        let mut masked: Vec<(SandboxPath, DecisionId)> = Vec::new();
-        for (at, decision) in masks {
-            if let Some((outer, first)) = masked.iter().find(|(outer, _)| at.within(outer)) {
-                let why = if *outer == at {
-                    Fate::Overridden(*first)
-                } else {
-                    Fate::Idle(format!("`{outer}` is masked already"))
-                };
-                self.fates.insert(decision, why);
-                continue;
-            }
-            match self.seen_kind(&at) {
-                None => {
-                    self.fates
-                        .insert(decision, Fate::Idle("nothing is there to be masked".into()));
-                }
-                Some(directory) => {
-                    masked.push((at.clone(), decision));
-                    // A mount on the very place is replaced by the mask; what lies below would uncover it.
-                    self.mounts.retain(|mount| mount.at != at);
-                    if let Some(uncovers) = self.mounts.iter().find(|mount| mount.at.within(&at)) {
-                        let error = Diagnostic::new(
-                            "unique-destination",
-                            format!("`{}` would uncover the mask on `{at}`", uncovers.at),
-                        )
-                        .hint("a mask hides all that lies below it");
-                        let culprit = uncovers.decision;
-                        self.violation(error, culprit);
-                    }
-                    let what = if directory { What::MaskDirectory } else { What::MaskFile };
-                    self.mounts.push(Mount { at, what, decision });
-                }
-            }
-        }
-    }
-
-    /// Whether a directory (true) or another file (false) is seen at a place inside; `None` where nothing is.
-    fn seen_kind(&self, at: &SandboxPath) -> Option<bool> {
-        let mount = self
-            .mounts
-            .iter()
-            .find(|mount| mount.at == *at)
-            .or_else(|| cover(&self.mounts, at))?;
-        match &mount.what {
-            What::Bind { source, .. } => {
-                let rest = at.below(&mount.at)?;
-                let path = if rest.as_os_str().is_empty() {
-                    source.clone()
-                } else {
-                    source.join(rest).ok()?
-                };
-                let node = self.host.tree.node(path.as_path()).ok()??;
-                Some(node.kind == Kind::Directory)
-            }
-            What::Tmpfs(_) | What::Proc | What::Dev | What::MaskDirectory if mount.at == *at => Some(true),
-            What::Text(_) | What::MaskFile | What::Link(_) if mount.at == *at => Some(false),
-            _ => None,
-        }
     }
 }
 

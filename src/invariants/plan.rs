@@ -6,7 +6,9 @@ use std::ffi::OsString;
 use indexmap::IndexMap;
 
 use crate::draft::Network;
+use crate::host::git::Reservation;
 use crate::host::nix::daemon::Guard;
+use crate::net::Internet;
 use crate::path::{EnvName, HostPath, SandboxPath};
 use crate::trace::DecisionId;
 
@@ -104,6 +106,18 @@ impl Preparation {
     }
 }
 
+/// A name that is absent and must stay so: the companion makes it for the time of the session, and removes it after the
+/// last one. Mounted read-only like what exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reserved {
+    /// The path on the host.
+    pub path: HostPath,
+    /// What is made there.
+    pub content: Reservation,
+    /// Where the companion notes that it was made.
+    pub record: HostPath,
+}
+
 /// The sandbox's way to the Nix daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NixWay {
@@ -143,6 +157,8 @@ pub struct Parts {
     pub network: Network,
     /// The decision behind the network.
     pub network_decision: DecisionId,
+    /// What can be reached in the network `internet`, where it is that.
+    pub internet: Option<Internet>,
     /// The Nix daemon, where there is a word to say about it.
     pub nix: Option<NixDaemon>,
     /// The user id inside.
@@ -161,12 +177,20 @@ pub struct Parts {
     pub isolation: Vec<DecisionId>,
     /// What is made on the host before the start.
     pub preparations: Vec<Preparation>,
+    /// What is made on the host for the time of the session: parents before children.
+    pub reserved: Vec<Reserved>,
 }
 
 impl Plan {
     /// INVARIANT(checked): reachable from [`super::check`] alone.
     pub(super) fn new(parts: Parts) -> Self {
         Self { parts }
+    }
+
+    /// All parts, to be looked at.
+    #[must_use]
+    pub fn parts(&self) -> &Parts {
+        &self.parts
     }
 
     /// The environment inside, in the order in which it is shown.
@@ -191,6 +215,12 @@ impl Plan {
     #[must_use]
     pub fn network_decision(&self) -> DecisionId {
         self.parts.network_decision
+    }
+
+    /// What can be reached in the network `internet`; `None` where the network is another one.
+    #[must_use]
+    pub fn internet(&self) -> Option<&Internet> {
+        self.parts.internet.as_ref()
     }
 
     /// The Nix daemon, where there is a word to say about it.
@@ -248,5 +278,11 @@ impl Plan {
     #[must_use]
     pub fn preparations(&self) -> &[Preparation] {
         &self.parts.preparations
+    }
+
+    /// What is made on the host for the time of the session.
+    #[must_use]
+    pub fn reserved(&self) -> &[Reserved] {
+        &self.parts.reserved
     }
 }

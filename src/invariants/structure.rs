@@ -85,9 +85,9 @@ impl Checker<'_> {
 
     fn built_at(&mut self, at: SandboxPath, what: What, reason: &str) {
         let effect = match &what {
-            What::Bind { writable: false, .. } | What::Proc | What::Dev => Effect::ReadOnly,
+            What::Bind { writable: false, .. } | What::Proc => Effect::ReadOnly,
             What::Bind { writable: true, .. } => Effect::ReadWrite,
-            What::Tmpfs(_) => Effect::Tmpfs,
+            What::Tmpfs(_) | What::Dev => Effect::Tmpfs,
             What::Link(_) => Effect::Link,
             What::Text(_) => Effect::Text,
             What::MaskDirectory | What::MaskFile => Effect::Mask,

@@ -1,5 +1,7 @@
 //! One test an invariant: a policy that breaks it, and the whole text of the refusal.
 
+mod network;
+
 use std::ffi::OsString;
 use std::path::Path;
 use std::rc::Rc;
@@ -21,9 +23,7 @@ fn request() -> Request {
     Request {
         program: Program::Command,
         arguments: vec!["true".into()],
-        network: None,
-        policy: None,
-        no_user_policy: false,
+        ..Request::default()
     }
 }
 
@@ -137,6 +137,49 @@ fn secrets_below_a_mount_are_masked() {
         .map(|mount| mount.at.to_string())
         .collect();
     assert_eq!(masks, ["/home/u/.config/claudebox", "/home/u/.config/gcloud"]);
+}
+
+#[test]
+fn a_mask_on_a_link_lies_on_what_the_link_leads_to() {
+    let mut tree = tree();
+    let project = Path::new("/home/u/p");
+    tree.describe(&project.join("conf/prod"), Kind::File, 1000, b"key");
+    tree.describe(&project.join("venv/bin"), Kind::Directory, 1000, b"");
+    for (name, target) in [
+        (".env", "conf/prod"),
+        ("a/.env", "../venv"),
+        ("b/.env", "/home/u/.ssh/id"),
+        ("c/.env", "nowhere"),
+        ("d/.env", ".env"),
+    ] {
+        tree.describe(&project.join(name), Kind::Link(target.into()), 1000, b"");
+    }
+    let decided = decided("", &host::described(tree), &request());
+    let parts = decided.verdict.parts().unwrap();
+    let masks: Vec<String> = parts
+        .mounts
+        .iter()
+        .filter(|mount| mount.what == What::MaskFile)
+        .map(|mount| mount.at.to_string())
+        .collect();
+    assert_eq!(masks, ["/home/u/p/conf/prod"]);
+    let idle: Vec<String> = decided
+        .verdict
+        .fates
+        .values()
+        .filter_map(|fate| match fate {
+            Fate::Idle(why) => Some(why.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        idle,
+        [
+            "it is a link to `/home/u/.ssh/id`, and nothing of that is shown",
+            "it is a link to `/home/u/p/c/nowhere`, and nothing of that is shown",
+            "cannot look at `/home/u/p/d/.env`: too many levels of symbolic links"
+        ]
+    );
 }
 
 #[test]
@@ -403,6 +446,7 @@ fn every_mount_and_variable_of_the_command_has_its_decision_and_the_other_way_ro
         .map(|word| match word {
             Word::Plain(word) | Word::Secret { value: word, .. } => word.to_str().unwrap().to_string(),
             Word::File(_) => "FILE".to_string(),
+            Word::Lifeline => "LIFELINE".to_string(),
         })
         .collect();
     let mut subjects: Vec<String> = Vec::new();
@@ -454,6 +498,7 @@ fn the_command_is_complete() {
                 line.push_str(&format!(" {}", word.to_str().unwrap()))
             }
             Word::File(index) => line.push_str(&format!(" FILE{index}")),
+            Word::Lifeline => line.push_str(" LIFELINE"),
         }
     }
     let instance = "/home/u/.claudebox/instances/p-60ad706fe5335804/claude";
@@ -461,7 +506,7 @@ fn the_command_is_complete() {
         line.trim_start(),
         format!(
             "--unshare-user\n--uid 1000\n--gid 1000\n--unshare-pid\n--unshare-ipc\n--unshare-uts\n--hostname claudebox\n--unshare-cgroup\n\
-             --unshare-net\n--die-with-parent\n--cap-drop ALL\n--clearenv\n--setenv HOME /home/u\n--setenv USER u\n--setenv LOGNAME u\n\
+             --unshare-net\n--die-with-parent\n--cap-drop ALL\n--clearenv\n--setenv HOME /home/u\n--setenv USER u\n--setenv LOGNAME u\n--setenv PWD /home/u/p\n\
              --setenv XDG_RUNTIME_DIR /run/user/1000\n--setenv CLAUDE_CONFIG_DIR /home/u/.claude\n\
              --setenv CLAUDE_SECURESTORAGE_CONFIG_DIR /home/u/.claude-auth\n--setenv CLAUDE_CODE_SANDBOXED 1\n--perms 0755\n--tmpfs /\n\
              --proc /proc\n--dev /dev\n--perms 1777\n--tmpfs /tmp\n--perms 0700\n--tmpfs /home/u\n--perms 0700\n--tmpfs /run/user/1000\n\

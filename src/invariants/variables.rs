@@ -36,10 +36,15 @@ impl Checker<'_> {
             path.push(name);
             path
         };
-        let values: [(&str, OsString, &'static str); 7] = [
+        let values: [(&str, OsString, &'static str); 8] = [
             ("HOME", home.to_os_string(), "the home directory keeps its path"),
             ("USER", self.host.user.clone(), "the user's name"),
             ("LOGNAME", self.host.user.clone(), "the user's name"),
+            (
+                "PWD",
+                self.host.directory.as_os_str().to_os_string(),
+                "the working directory",
+            ),
             (
                 "XDG_RUNTIME_DIR",
                 self.host.runtime_directory().as_os_str().to_os_string(),

@@ -9,10 +9,10 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::companion::{NAME, Role};
 use crate::diagnostic::Diagnostic;
 use crate::host::nix::daemon::{Age, Answer, Guard, SOCKET, trusts_nobody};
 use crate::host::tree::plain;
+use crate::net::helper::{NAME, Role};
 use crate::path::{HostPath, printable};
 
 /// How long an answer, or the guard, may take. It takes some fifty milliseconds; a machine under heavy load may take longer.
@@ -126,7 +126,7 @@ fn failed(why: &str) -> Diagnostic {
 fn companion(guard: &Guard, socket: &HostPath) -> std::io::Result<()> {
     Command::new("/proc/self/exe")
         .arg0(NAME)
-        .arg(Role::Nix.word())
+        .arg(Role::NixGuard.word())
         .arg(std::process::id().to_string())
         .args([guard.program.as_os_str(), socket.as_os_str()])
         .env_clear()

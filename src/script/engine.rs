@@ -13,16 +13,19 @@ use rhai::{
     def_package,
 };
 
+use crate::diagnostic::Diagnostic;
 use crate::trace::{Effect, Site};
 
 use super::facts;
 use super::hook::Hook;
-use super::layer::Layer;
-use super::recorder::{Budget, Shared};
+use super::layer::{Layer, Source};
+use super::recorder::{Budget, NOTE_MAX, Shared};
 use super::verbs::{self, Ruling, VERBS, Verb};
 
-/// The longest policy, in bytes. Positions of the engine are 16 bits wide: a longer text could have false line numbers.
+/// The longest policy, in bytes.
 pub const SOURCE_MAX: u64 = 256 * 1024;
+/// The most lines of a policy, and the most characters of one of its lines: what a position of the engine can tell.
+pub const LINES_MAX: usize = 65_534;
 /// The longest string a script can make, in bytes.
 pub const STRING_MAX: usize = 64 * 1024;
 /// The most items of an array or a map.
@@ -45,9 +48,10 @@ def_package! {
     }
 }
 
-/// Makes the engine of a layer. `below` is the layer that `base::` reaches; `layer` is this layer's own name.
+/// Makes the engine of a layer. `below` is the layer that `base::` reaches.
 #[must_use]
-pub fn build(layer: &Arc<str>, below: Option<&Rc<Layer>>, recorder: &Shared, budget: &Rc<Budget>) -> Engine {
+pub fn build(source: &Source, below: Option<&Rc<Layer>>, recorder: &Shared, budget: &Rc<Budget>) -> Engine {
+    let layer = &source.layer;
     // INVARIANT(bounded-policy): limits on every dimension a script can grow in.
     let mut engine = Engine::new_raw();
     PolicyPackage::new().register_into_engine(&mut engine);
@@ -72,17 +76,32 @@ pub fn build(layer: &Arc<str>, below: Option<&Rc<Layer>>, recorder: &Shared, bud
 
     facts::register(&mut engine);
     register_verbs(&mut engine, layer, recorder);
-    register_base(&mut engine, below, recorder);
+    register_base(&mut engine, layer, below, recorder);
 
-    let notes = Rc::clone(recorder);
+    let (notes, noting) = (Rc::clone(recorder), Rc::clone(budget));
     let noted_layer = Arc::clone(layer);
     engine.on_debug(move |text, source, position| {
         let site = site_of(&noted_layer, source, position);
         let mut recorder = notes.borrow_mut();
-        let text = crate::path::printable(std::ffi::OsStr::new(text));
+        let text: String = text.chars().take(NOTE_MAX).collect();
+        let text = crate::path::printable(std::ffi::OsStr::new(&text));
         if let Err(refusal) = recorder.decide(Effect::Note, text, "debug", site) {
             recorder.refusal.get_or_insert(refusal);
+            noting.stop();
         }
+    });
+    // The engine would print to nowhere. Its callback knows no place, so the place is that of the first such word.
+    let (printed, site, printing) = (
+        Rc::clone(recorder),
+        super::text::site_of_word(source, "print"),
+        Rc::clone(budget),
+    );
+    engine.on_print(move |_| {
+        let refusal = Diagnostic::new("policy-unknown", "a policy prints nothing")
+            .at(site.clone(), "")
+            .hint("write `debug(...)`: `claudebox --explain` shows it with its line");
+        printed.borrow_mut().refusal.get_or_insert(refusal);
+        printing.stop();
     });
     engine
 }
@@ -144,33 +163,26 @@ fn register_verb(module: &mut Module, verb: &'static Verb, layer: &Arc<str>, rec
 
 /// `base::HOOK(host)` calls the hook of the layers below, on their own engine: merged scripts would report false lines,
 /// and scripts as modules would resolve a helper of the same name to the wrong layer.
-fn register_base(engine: &mut Engine, below: Option<&Rc<Layer>>, recorder: &Shared) {
+fn register_base(engine: &mut Engine, layer: &Arc<str>, below: Option<&Rc<Layer>>, recorder: &Shared) {
     let mut module = Module::new();
     for hook in Hook::ALL {
-        let below = below.cloned();
-        let recorder = Rc::clone(recorder);
+        let (below, layer, recorder) = (below.cloned(), Arc::clone(layer), Rc::clone(recorder));
         let run = move |context: &NativeCallContext, values: Vec<Dynamic>| -> Result<Dynamic, Box<EvalAltResult>> {
-            let Some(layer) = below.as_deref().and_then(|layer| layer.answering(hook)) else {
-                return Err(EvalAltResult::ErrorRuntime(
-                    format!("no layer below answers the hook `{}`", hook.name()).into(),
-                    context.call_position(),
-                )
-                .into());
-            };
-            if !values.first().is_some_and(Dynamic::is::<facts::Facts>) {
-                return Err(EvalAltResult::ErrorRuntime(
-                    format!("`base::{}` takes the `host` that the hook was given", hook.name()).into(),
-                    context.call_position(),
-                )
-                .into());
-            }
-            layer.call(hook, values).map_err(|error| {
+            let site = site_of(&layer, context.call_source(), context.call_position());
+            let answer = call_below(hook, below.as_deref(), &values, site, &recorder).and_then(|below| {
                 // An error from another engine keeps its line but not its file: it is told here, where the file is known.
-                let mut recorder = recorder.borrow_mut();
-                let diagnostic = super::error::diagnose(&error, layer, hook);
-                recorder.refusal.get_or_insert(diagnostic);
-                EvalAltResult::ErrorTerminated(Dynamic::UNIT, context.call_position()).into()
-            })
+                let answer = below.call(hook, values);
+                answer.map_err(|error| super::error::diagnose(&error, below, Some(hook)))
+            });
+            match answer {
+                Ok(answer) if hook == Hook::Variable => Ok(answer),
+                // A closure that leaves its layer would be looked up among the functions of another one.
+                Ok(_) => Ok(Dynamic::UNIT),
+                Err(refusal) => {
+                    recorder.borrow_mut().refusal.get_or_insert(refusal);
+                    Err(EvalAltResult::ErrorTerminated(Dynamic::UNIT, context.call_position()).into())
+                }
+            }
         };
         if hook.parameters().len() == 1 {
             FuncRegistration::new(hook.name())
@@ -185,4 +197,46 @@ fn register_base(engine: &mut Engine, below: Option<&Rc<Layer>>, recorder: &Shar
         }
     }
     engine.register_static_module("base", module.into());
+}
+
+/// The layer that answers `base::HOOK(...)`, if the call is one that a hook may make.
+fn call_below<'layer>(
+    hook: Hook,
+    below: Option<&'layer Layer>,
+    values: &[Dynamic],
+    site: Site,
+    recorder: &Shared,
+) -> Result<&'layer Layer, Diagnostic> {
+    let name = hook.name();
+    let wrong = |message: String| {
+        Diagnostic::new("policy-hook", message)
+            .at(site.clone(), "")
+            .hint(format!(
+                "in the hook `{name}`, write `base::{name}({})`",
+                hook.parameters().join(", ")
+            ))
+    };
+    match recorder.borrow().hook {
+        Some(running) if running == hook => {}
+        Some(running) => {
+            return Err(wrong(format!(
+                "`base::{name}` does not belong in the hook `{}`",
+                running.name()
+            )));
+        }
+        None => return Err(wrong(format!("`base::{name}` answers nothing outside a hook"))),
+    }
+    if !values.first().is_some_and(Dynamic::is::<facts::Facts>) {
+        return Err(wrong(format!(
+            "`base::{name}` takes the `host` that the hook was given"
+        )));
+    }
+    if values.get(1).is_some_and(|name| !name.is_string()) {
+        return Err(wrong(format!("`base::{name}` takes the `name` of a variable as text")));
+    }
+    below.and_then(|layer| layer.answering(hook)).ok_or_else(|| {
+        Diagnostic::new("policy-hook", format!("no layer below answers the hook `{name}`"))
+            .at(site.clone(), "")
+            .hint("leave the call out")
+    })
 }

@@ -241,9 +241,27 @@ pub fn register(engine: &mut Engine) {
     engine.register_fn("==", |left: OsText, right: OsText| left == right);
     engine.register_fn("!=", |left: OsText, right: &str| left.0 != right);
     engine.register_fn("!=", |left: OsText, right: OsText| left != right);
+    for (name, test) in TESTS {
+        engine.register_fn(*name, |text: &mut OsText, part: &str| {
+            test(text.0.as_bytes(), part.as_bytes())
+        });
+        engine.register_fn(*name, |text: &mut OsText, part: OsText| {
+            test(text.0.as_bytes(), part.0.as_bytes())
+        });
+    }
     engine.register_fn("to_string", |text: &mut OsText| printable(&text.0));
     engine.register_fn("to_debug", |text: &mut OsText| printable(&text.0));
 }
+
+/// Questions to a path's bytes, which need not be UTF-8.
+type Test = fn(&[u8], &[u8]) -> bool;
+const TESTS: &[(&str, Test)] = &[
+    ("starts_with", |text, part| text.starts_with(part)),
+    ("ends_with", |text, part| text.ends_with(part)),
+    ("contains", |text, part| {
+        part.is_empty() || text.windows(part.len()).any(|window| window == part)
+    }),
+];
 
 /// The functions of `host`, for the book: name, what it answers.
 pub const METHODS: &[(&str, &str)] = &[

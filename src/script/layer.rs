@@ -6,12 +6,12 @@ use std::sync::Arc;
 use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, Scope};
 
 use crate::diagnostic::Diagnostic;
-use crate::trace::Site;
 
 use super::engine;
 use super::error;
 use super::hook::Hook;
 use super::recorder::{Budget, Shared};
+use super::text;
 
 /// A policy's text before it is loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct Layer {
     /// The layer that `base::` reaches.
     pub below: Option<Rc<Layer>>,
     engine: Engine,
+    /// What all layers of the run may spend together.
+    pub budget: Rc<Budget>,
     ast: AST,
     hooks: Vec<Hook>,
 }
@@ -46,20 +48,43 @@ impl Layer {
         recorder: &Shared,
         budget: &Rc<Budget>,
     ) -> Result<Self, Diagnostic> {
-        refuse_hidden_text(&source)?;
-        let engine = engine::build(&source.layer, below.as_ref(), recorder, budget);
+        text::refuse_hidden("policy-text", &source.text, &|line, column| {
+            text::site(&source, Some((line, column)))
+        })?;
+        refuse_far_places(&source)?;
+        let engine = engine::build(&source, below.as_ref(), recorder, budget);
         let mut ast = engine
             .compile(without_shebang(&source.text))
             .map_err(|error| error::syntax(&error, &source))?;
         ast.set_source(source.file.to_string());
         let hooks = hooks_of(&ast, &source)?;
-        Ok(Self {
+        let layer = Self {
             source,
             below,
+            budget: Rc::clone(budget),
             engine,
             ast,
             hooks,
-        })
+        };
+        layer.run_outside(recorder)?;
+        Ok(layer)
+    }
+
+    /// Runs what stands outside the functions, once, while no hook is asked: there, a verb decides nothing and says so.
+    /// The engine runs it again before every hook, for the sake of its constants; by then it is known to be harmless.
+    fn run_outside(&self, recorder: &Shared) -> Result<(), Diagnostic> {
+        let answer = self.engine.run_ast(&self.ast);
+        if let Some(refusal) = recorder.borrow_mut().refusal.take() {
+            return Err(refusal);
+        }
+        answer.map_err(|error| error::diagnose(&error, self, None))
+    }
+
+    /// The script's own functions: name, parameters.
+    pub fn functions(&self) -> impl Iterator<Item = (&str, Vec<&str>)> {
+        self.ast
+            .iter_functions()
+            .map(|function| (function.name, function.params))
     }
 
     /// Whether this script itself defines the hook.
@@ -92,31 +117,20 @@ impl Layer {
     }
 }
 
-/// Text that reads otherwise than it runs is refused whole: nobody can check what they cannot see.
-fn refuse_hidden_text(source: &Source) -> Result<(), Diagnostic> {
-    for (index, line) in source.text.lines().enumerate() {
-        for (column, c) in line.chars().enumerate() {
-            let what = match c {
-                '\0' => "a NUL character",
-                c if crate::path::is_invisible(c) => "an invisible or direction-changing character",
-                c if c.is_control() && c != '\t' => "a control character",
-                _ => continue,
-            };
-            let site = Site::Script {
-                layer: Arc::clone(&source.layer),
-                file: Arc::clone(&source.file),
-                line: index + 1,
-                column: column + 1,
-            };
-            return Err(Diagnostic::new(
-                "policy-text",
-                format!("the policy contains {what} (U+{:04X})", u32::from(c)),
-            )
-            .at(site, "")
-            .hint("remove it; in a string, write `\\u` and its number instead"));
-        }
+/// Positions of the engine are 16 bits wide: further on, decisions would have false places.
+fn refuse_far_places(source: &Source) -> Result<(), Diagnostic> {
+    let max = engine::LINES_MAX;
+    let far = match source.text.lines().position(|line| line.len() > max) {
+        Some(index) => Some((index + 1, "has a line that is too long")),
+        None if source.text.lines().count() > max => Some((max + 1, "has too many lines")),
+        None => None,
+    };
+    match far {
+        None => Ok(()),
+        Some((line, what)) => Err(Diagnostic::new("bounded-policy", format!("the policy {what}"))
+            .at(text::site(source, Some((line, 1))), "")
+            .hint(format!("{max} lines, and as many bytes in a line, have a number"))),
     }
-    Ok(())
 }
 
 /// A first line `#!...` is for a person's editor; the engine knows no such line. The line breaks stay, so the lines count right.
@@ -145,5 +159,26 @@ fn hooks_of(ast: &AST, source: &Source) -> Result<Vec<Hook>, Diagnostic> {
         }
         hooks.push(hook);
     }
+    refuse_near_hooks(ast, source)?;
     Ok(hooks)
+}
+
+/// A function whose name is nearly a hook's, and which nothing in the script speaks of, was meant to be that hook: without
+/// an error, its author would take it for in force.
+fn refuse_near_hooks(ast: &AST, source: &Source) -> Result<(), Diagnostic> {
+    for function in ast.iter_functions() {
+        let name = function.name;
+        let hooks = Hook::ALL.into_iter().map(|hook| hook.name().to_string());
+        if Hook::named(name).is_some() || text::mentions(&source.text, name) > 1 {
+            continue;
+        }
+        if let Some(near) = text::nearest(name, hooks) {
+            return Err(
+                Diagnostic::new("policy-hook", format!("`{name}` is no hook, and nothing calls it"))
+                    .at(error::site_of_function(source, name), "")
+                    .hint(format!("did you mean `{near}`?")),
+            );
+        }
+    }
+    Ok(())
 }

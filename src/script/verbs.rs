@@ -1,19 +1,22 @@
 //! The verbs a policy script decides with: one table, which the engine, the error messages and the book all read.
 //! A verb checks its arguments, stamps the place, and records; it grants nothing.
 
+mod network;
+
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 use rhai::Dynamic;
 
 use crate::diagnostic::Diagnostic;
-use crate::draft::{Mount, Network, Request, Secret, Setting, Verdict};
+use crate::draft::{Mount, Network, Opening, Request, Secret, Setting, Verdict};
 use crate::path::{EnvName, HostPath, SandboxPath, printable};
 use crate::trace::{Effect, Site};
 
 use super::facts::OsText;
 use super::hook::Hook;
 use super::recorder::{REASON_MAX, Recorder};
+use network::opening;
 
 /// What a parameter takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +25,8 @@ pub enum Takes {
     Path,
     /// Any text.
     Text,
+    /// A port: a number from 1 to 65535.
+    Port,
     /// Why. Not empty.
     Reason,
 }
@@ -113,6 +118,15 @@ const CONTENT: Parameter = Parameter {
     takes: Takes::Text,
 };
 
+const ADDRESS: Parameter = Parameter {
+    name: "address",
+    takes: Takes::Text,
+};
+const PORT: Parameter = Parameter {
+    name: "port",
+    takes: Takes::Port,
+};
+
 macro_rules! verbs {
     ($($module:literal $name:literal ($($parameter:expr),*) in $hook:ident : $doc:literal => $act:expr;)*) => {
         /// Every verb.
@@ -162,12 +176,24 @@ verbs! {
         => |r, a, site| { let at = a.sandbox_path(r, 0)?; let content = a.text(1)?; mount(r, a, site, Effect::Text, Request::Text(content.as_bytes().to_vec()), at) };
     "mount" "mask" (PATH, WHY) in Mounts: "hides what a mount would show behind an empty file or directory"
         => |r, a, site| { let at = a.sandbox_path(r, 0)?; mount(r, a, site, Effect::Mask, Request::Mask, at) };
+    "mount" "empty_home" (WHY) in Mounts: "takes back every earlier mount that shows something of the home but the project"
+        => empty_home;
+    "mount" "protect" (PATH, WHY) in Mounts: "keeps what programs of the host obey read-only inside a mount with write access, if it exists"
+        => |r, a, site| { let path = a.host_path(r, 0)?; let id = r.decide(Effect::Protect, path.to_string(), &a.reason(), site)?; r.draft.protected.push((path, id)); Ok(Dynamic::UNIT) };
+    "mount" "open" (PATH, WHY) in Mounts: "lets exactly this path be written although programs of the host obey it; the audit marks it"
+        => |r, a, site| { let path = a.host_path(r, 0)?; let id = r.decide(Effect::OpenPath, path.to_string(), &a.reason(), site)?; r.draft.opened.push((path, id)); Ok(Dynamic::UNIT) };
     "net" "none" (WHY) in Network: "no network but a loopback of the sandbox's own"
         => |r, a, site| network(r, a, site, Network::None);
     "net" "internet" (WHY) in Network: "a network of its own: the internet, neither the local network nor the host"
         => |r, a, site| network(r, a, site, Network::Internet);
     "net" "host" (WHY) in Network: "the host's own network, not isolated"
         => |r, a, site| network(r, a, site, Network::Host);
+    "net" "allow" (ADDRESS, WHY) in Network: "opens one port of an address of the local network: `192.168.1.20:5432`, or `192.168.1.1:53/udp`"
+        => |r, a, site| { let end = a.endpoint(0)?; opening(r, a, site, Effect::Open, end.to_string(), Opening::Address(end)) };
+    "net" "allow_host_port" (PORT, WHY) in Network: "shows a TCP port of the host's loopback on the sandbox's loopback"
+        => |r, a, site| { let port = a.port(0)?; opening(r, a, site, Effect::Open, format!("localhost:{port}"), Opening::HostPort(port)) };
+    "net" "publish" (PORT, WHY) in Network: "shows a TCP port of the sandbox's loopback on the host's loopback"
+        => |r, a, site| { let port = a.port(0)?; opening(r, a, site, Effect::Publish, format!("localhost:{port}"), Opening::Publish(port)) };
 }
 
 /// The arguments of one call and what is needed to say what is wrong with them.
@@ -232,7 +258,11 @@ impl Arguments<'_> {
 
     /// Every argument is of the kind its parameter takes.
     fn check(&self) -> Result<(), Diagnostic> {
-        for (parameter, value) in self.verb.parameters.iter().zip(self.values) {
+        for (index, (parameter, value)) in self.verb.parameters.iter().zip(self.values).enumerate() {
+            if parameter.takes == Takes::Port {
+                self.port(index)?;
+                continue;
+            }
             let Some(text) = OsText::of(value) else {
                 return Err(self.wrong(format!(
                     "`{}` takes text as `{}`, not {}",
@@ -307,14 +337,18 @@ impl Arguments<'_> {
 }
 
 /// The word for a value's type, in a user's terms.
-fn kind_of(value: &Dynamic) -> &'static str {
+#[must_use]
+pub fn kind_of(value: &Dynamic) -> &'static str {
     match value {
         value if value.is_int() => "a number",
+        value if OsText::of(value).is_some() => "text",
         value if value.is_bool() => "a truth value",
         value if value.is_array() => "an array",
         value if value.is_map() => "a map",
         value if value.is_unit() => "nothing",
         value if value.is_fnptr() => "a function",
+        value if value.is_string() || value.is::<OsText>() => "text",
+        value if value.is::<Ruling>() => "a verdict",
         _ => "another kind of value",
     }
 }
@@ -332,6 +366,7 @@ fn set(recorder: &mut Recorder, arguments: &Arguments, site: Site) -> Result<Dyn
     let name = EnvName::new(name.clone())
         .map_err(|why| arguments.wrong(format!("the variable's name `{}` {why}", printable(&name))))?;
     let value = arguments.text(1)?;
+    recorder.keep(value.len(), &site)?;
     let decision = recorder.decide(Effect::Set, name.to_string(), &arguments.reason(), site)?;
     recorder.draft.settings.push(Setting { name, value, decision });
     Ok(Dynamic::UNIT)
@@ -345,6 +380,7 @@ fn secret(
     subject: String,
     secret: Secret,
 ) -> Result<Dynamic, Diagnostic> {
+    let subject = printable(std::ffi::OsStr::new(&subject));
     let decision = recorder.decide(effect, subject, &arguments.reason(), site)?;
     recorder.draft.secrets.push((secret, decision));
     Ok(Dynamic::UNIT)
@@ -358,12 +394,30 @@ fn mount(
     request: Request,
     at: SandboxPath,
 ) -> Result<Dynamic, Diagnostic> {
+    if let Request::Text(content) = &request {
+        recorder.keep(content.len(), &site)?;
+    }
     let decision = recorder.decide(effect, at.to_string(), &arguments.reason(), site)?;
     recorder.draft.mounts.push(Mount {
         request,
         at,
         decision,
         required: false,
+    });
+    Ok(Dynamic::UNIT)
+}
+
+/// Never widens: what is kept, the project and its git directories, keeps the access that it was asked with.
+fn empty_home(recorder: &mut Recorder, arguments: &Arguments, site: Site) -> Result<Dynamic, Diagnostic> {
+    let home = recorder.home.clone();
+    let decision = recorder.decide(Effect::Mask, home.to_string(), &arguments.reason(), site)?;
+    let Recorder { draft, kept, .. } = recorder;
+    let inside = home.same_inside();
+    draft.take_back(decision, |mount| match &mount.request {
+        Request::ReadOnly(source) | Request::ReadWrite(source) => {
+            (source.within(&home) || mount.at.within(&inside)) && !kept.iter().any(|kept| source.within(kept))
+        }
+        Request::Tmpfs | Request::Link(_) | Request::Text(_) | Request::Mask => false,
     });
     Ok(Dynamic::UNIT)
 }

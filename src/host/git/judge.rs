@@ -17,7 +17,7 @@ const POINTER_MAX: u64 = 4096;
 pub(super) const CONFIG_MAX: u64 = 4 << 20;
 
 /// What a `commondir` may hold besides a pointer: the reservation that a session puts there, which leads git nowhere.
-pub(super) const RESERVED_COMMON_DIR: &[u8] = b"./\n";
+pub const RESERVED_COMMON_DIR: &[u8] = b"./\n";
 
 /// What git reads or writes in a git directory by name. A link there would be followed out of it.
 const NAMES: [&str; 14] = [
@@ -228,17 +228,27 @@ impl<'a> Judge<'a> {
     /// The common directory that a git directory names; `None` where it is its own.
     pub(super) fn common_dir(&self, git_dir: &HostPath) -> Result<Option<HostPath>, Forged> {
         let file = at(git_dir, "commondir")?;
-        if self.kind(&file)?.is_none() {
+        if self.kind(&file)?.is_none() || self.vanished(&file) {
             return Ok(None);
         }
         let line = self.line(&file)?;
         Ok(Some(self.follow(&file, git_dir, &line)?).filter(|common| common != git_dir))
     }
 
+    /// Whether a file is gone that was there a moment ago: another session removes what it reserved.
+    fn vanished(&self, file: &HostPath) -> bool {
+        self.tree
+            .read(file.as_path(), POINTER_MAX)
+            .is_err_and(|unreadable| unreadable.is_absence())
+    }
+
     /// Refuses a `commondir`, which would have git take the configuration and the hooks of another directory.
     pub(super) fn no_common_dir(&self, git_dir: &HostPath) -> Result<(), Forged> {
         let file = at(git_dir, "commondir")?;
-        if self.single_file(&file)?.is_none() || self.tree.read(file.as_path(), POINTER_MAX)? == RESERVED_COMMON_DIR {
+        if self.single_file(&file)?.is_none()
+            || self.vanished(&file)
+            || self.tree.read(file.as_path(), POINTER_MAX)? == RESERVED_COMMON_DIR
+        {
             return Ok(());
         }
         Err(Forged::new(
@@ -312,7 +322,10 @@ impl<'a> Judge<'a> {
 
     /// The entries of a configuration.
     pub(super) fn config(&self, file: &HostPath) -> Result<Vec<Entry>, Forged> {
-        let text = self.tree.read(file.as_path(), CONFIG_MAX)?;
+        let text = match self.tree.read(file.as_path(), CONFIG_MAX) {
+            Err(unreadable) if unreadable.is_absence() => Vec::new(),
+            read => read?,
+        };
         config::parse(&text).map_err(|malformed| {
             Forged::new(
                 file,

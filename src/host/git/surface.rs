@@ -70,6 +70,17 @@ pub enum Reservation {
     Content(&'static [u8]),
 }
 
+impl Reservation {
+    /// What a file holds that reserves its name.
+    #[must_use]
+    pub fn bytes(self) -> &'static [u8] {
+        match self {
+            Self::EmptyFile | Self::EmptyDirectory => b"",
+            Self::Content(content) => content,
+        }
+    }
+}
+
 /// Something that is left unprotected: the first few of each kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {

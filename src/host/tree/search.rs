@@ -30,6 +30,8 @@ pub struct Found {
     pub found: Vec<HostPath>,
     /// The first directory that was not looked into, where there were too many.
     pub unseen: Option<HostPath>,
+    /// Directories that may not be read.
+    pub closed: Vec<HostPath>,
 }
 
 impl Tree {
@@ -37,8 +39,7 @@ impl Tree {
     /// directories and without following a link.
     ///
     /// # Errors
-    /// When `root` itself cannot be read. A directory below it that cannot be read is passed over: the sandbox, which
-    /// runs with the same rights, cannot read it either.
+    /// When `root` itself cannot be read. A directory below it that cannot be read is named: its owner can open it.
     pub fn search(&self, root: &HostPath, wanted: &dyn Fn(&OsStr, bool) -> bool) -> Result<Found, Unreadable> {
         let mut found = Found::default();
         let mut level = vec![root.clone()];
@@ -55,7 +56,10 @@ impl Tree {
                 let entries = match self.entries(directory.as_path()) {
                     Ok(entries) => entries,
                     Err(error) if directory == *root => return Err(error),
-                    Err(_) => continue,
+                    Err(_) => {
+                        found.closed.push(directory);
+                        continue;
+                    }
                 };
                 for (name, is_directory) in entries {
                     let Ok(path) = directory.join(&name) else {

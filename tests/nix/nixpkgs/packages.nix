@@ -36,7 +36,7 @@ let
   run = pname: script: package { inherit pname script; };
 
   # The machine's shared libraries and its loader, once for all programs.
-  libraries = run "host-libraries" "cp -r ${./host/lib} $out";
+  libraries = run "host-libraries" "mkdir $out; cp -r ${./host/lib} $out/lib";
 
   # A program of the machine, made to load its libraries from the store. Where it has libraries of its own it keeps them.
   relocate =
@@ -44,7 +44,7 @@ let
     run name ''
       cp -r ${./host + "/${name}"} $out
       chmod -R u+w $out
-      lib=${libraries}
+      lib=${libraries}/lib
       if [ -d $out/lib ]; then lib=$out/lib; fi
       find $out -type f ! -path "$out/lib/*" | while read -r file; do
         patchelf --print-interpreter "$file" >/dev/null 2>&1 || continue
@@ -131,7 +131,11 @@ let
           CC = "gcc";
           CARGO_BUILD_RUSTFLAGS = "-Clinker=gcc";
           buildPhase = "cargo build --frozen --release --bins";
-          installPhase = "install -D -t $out/bin target/release/${attributes.pname}";
+          # The machine's compiler names the machine's loader, which is in no sandbox of a Nix host.
+          installPhase = ''
+            install -D -t $out/bin target/release/${attributes.pname}
+            patchelf --set-interpreter "$(echo ${libraries}/lib/ld-linux-*)" --force-rpath --set-rpath ${libraries}/lib $out/bin/*
+          '';
           script = ''
             export HOME=$NIX_BUILD_TOP CARGO_HOME=$NIX_BUILD_TOP/cargo
             mkdir $CARGO_HOME

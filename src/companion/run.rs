@@ -1,0 +1,169 @@
+//! The companion's own life: from the reservations to the end of the session.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::reserve::Reservations;
+use super::task::{Task, Want};
+use super::{Ends, KNOCK, YES, holders, info, verify};
+use crate::diagnostic::{Diagnostic, Refusal};
+use crate::{output, sys};
+
+/// The longest answer of `--info-fd` that is read.
+const INFO_MAX: usize = 4096;
+
+/// Runs the companion; its exit code is nobody's business.
+pub(super) fn companion(task: Task, ends: Ends) -> i32 {
+    let Ends {
+        mut gate,
+        other,
+        info,
+        launcher,
+    } = ends;
+    // Of its own session, and deaf to what ends terminals' processes: it ends with the sandbox, and not before.
+    if sys::detach(&[gate.as_raw_fd(), info.as_raw_fd(), launcher.as_raw_fd()]).is_err() {
+        return 1;
+    }
+    let mut session = Session {
+        task,
+        launcher,
+        first: None,
+    };
+    let reservations = match Reservations::make(&session.task.records, &session.task.reserved) {
+        Ok(reservations) => reservations,
+        Err(why) => {
+            // The first byte is not the one that says yes.
+            let _ = gate.write_all(format!("!{why}").as_bytes());
+            return 1;
+        }
+    };
+    session.know(&reservations);
+    if gate.write_all(&[YES]).is_ok() {
+        session.open_gate(&mut gate, info);
+        // Whoever still waits there reads the end of it, and starts nothing.
+        let _ = gate.shutdown(Shutdown::Write);
+        session.wait();
+        if session.first.is_none() {
+            holders::end(&gate.into(), other);
+        }
+    }
+    reservations.release();
+    0
+}
+
+struct Session {
+    task: Task,
+    launcher: OwnedFd,
+    /// The sandbox's first process.
+    first: Option<(i32, OwnedFd)>,
+}
+
+impl Session {
+    /// What was reserved has an identity only now.
+    fn know(&mut self, reservations: &Reservations) {
+        for check in &mut self.task.checks {
+            if let Want::Bind { source, identity, .. } = &mut check.want
+                && let Some(made) = reservations.identity(source)
+            {
+                *identity = Some(made);
+            }
+        }
+    }
+
+    /// Learns of the sandbox, waits for the knock, and answers it. No answer is a refusal.
+    fn open_gate(&mut self, gate: &mut UnixStream, info: OwnedFd) {
+        let mut text = Vec::new();
+        let mut info = File::from(info);
+        // Up to the closing brace: the other end stays open in the sandbox for a while, so the end is not waited for.
+        let mut part = [0; 512];
+        while text.len() < INFO_MAX && !text.contains(&b'}') && self.ready(&info) {
+            match info.read(&mut part) {
+                Ok(length) if length > 0 => text.extend_from_slice(part.get(..length).unwrap_or_default()),
+                _ => break,
+            }
+        }
+        let mut byte = [0];
+        let pid = info::child_pid(&text);
+        self.first = pid.and_then(|pid| {
+            let handle = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
+            Some((pid, handle))
+        });
+        let Some((pid, _)) = &self.first else { return };
+        let pid = *pid;
+        if !self.ready(gate) || !matches!(gate.read(&mut byte), Ok(1)) || byte != [KNOCK] {
+            return;
+        }
+        match verify::all(pid, &self.task.checks) {
+            // Where the launcher was killed there is nothing left to start, and nothing to tell.
+            _ if ended(&self.launcher) => {}
+            Ok(()) => {
+                let _ = gate.write_all(&[YES]);
+            }
+            Err(why) => output::error(&refusal(&why)),
+        }
+    }
+
+    /// Waits for something to read; false where the launcher ended first.
+    fn ready(&self, source: &impl AsFd) -> bool {
+        let first = self.first.as_ref().map(|(_, handle)| handle);
+        !matches!(
+            wait_any(&[
+                Some(source.as_fd()),
+                Some(self.launcher.as_fd()),
+                first.map(AsFd::as_fd)
+            ]),
+            Ok([false, ..]) | Err(_)
+        )
+    }
+
+    /// Waits for the end of the sandbox. Where its launcher ends first, it is ended: bubblewrap's own
+    /// `--die-with-parent` comes too late in the first milliseconds of a sandbox's life.
+    fn wait(&self) {
+        let Some((_, first)) = &self.first else {
+            let _ = wait_any(&[Some(self.launcher.as_fd()), None, None]);
+            return;
+        };
+        let _ = wait_any(&[Some(first.as_fd()), Some(self.launcher.as_fd()), None]);
+        let _ = pidfd_send_signal(first, Signal::KILL);
+        let _ = wait_any(&[Some(first.as_fd()), None, None]);
+    }
+}
+
+fn refusal(why: &str) -> String {
+    let error = Diagnostic::new("mounts-verified", format!("{why}; it was exchanged while the sandbox started")).hint(
+        "nothing ran in it; start again, and if that fails too, look for what renames files there: another sandbox on this project, or a program of yours",
+    );
+    Refusal::one(error).to_string()
+}
+
+fn ended(process: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(process, PollFlags::IN)];
+    matches!(
+        poll(&mut fds, Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 })),
+        Ok(1..)
+    )
+}
+
+/// Waits until one of them is readable or hung up, and tells which are.
+fn wait_any(fds: &[Option<BorrowedFd<'_>>; 3]) -> io::Result<[bool; 3]> {
+    let mut polled: Vec<PollFd<'_>> = fds.iter().flatten().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+    loop {
+        match poll(&mut polled, None) {
+            Ok(_) => break,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let mut happened = polled.iter().map(|fd| !fd.revents().is_empty());
+    let mut answer = [false; 3];
+    for (slot, fd) in answer.iter_mut().zip(fds) {
+        *slot = fd.is_some() && happened.next().unwrap_or(false);
+    }
+    Ok(answer)
+}

@@ -1,0 +1,75 @@
+//! What one companion has to do: made from the plan and the host's facts, before anything starts.
+
+use crate::host::Host;
+use crate::invariants::plan::{Plan, Reserved, What};
+use crate::path::{HostPath, SandboxPath};
+
+/// The task of one companion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// Where reservations are noted.
+    pub(super) records: HostPath,
+    /// What is made for the time of the session: parents before children.
+    pub(super) reserved: Vec<Reserved>,
+    /// What must be seen inside.
+    pub(super) checks: Vec<Check>,
+}
+
+/// One place inside, and what must be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Check {
+    pub(super) at: SandboxPath,
+    pub(super) want: Want,
+}
+
+/// What must be at a place inside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Want {
+    /// This file of the host.
+    Bind {
+        /// The path that was checked.
+        source: HostPath,
+        /// Device and inode as they were checked; `None` where the file may be replaced by its own program at any time, or
+        /// did not exist yet.
+        identity: Option<(u64, u64)>,
+        /// Whether it can be written.
+        writable: bool,
+    },
+    /// An empty file that cannot be written.
+    EmptyFile,
+    /// An empty directory that cannot be written.
+    EmptyDirectory,
+}
+
+impl Task {
+    /// The task that belongs to a plan.
+    #[must_use]
+    pub fn of(plan: &Plan, host: &Host) -> Self {
+        let checks = plan.mounts().iter().filter_map(|mount| {
+            let want = match &mount.what {
+                What::Bind { source, writable } => Want::Bind {
+                    source: source.clone(),
+                    identity: identity(host, source),
+                    writable: *writable,
+                },
+                What::MaskFile => Want::EmptyFile,
+                What::MaskDirectory => Want::EmptyDirectory,
+                What::Tmpfs(_) | What::Proc | What::Dev | What::Link(_) | What::Text(_) => return None,
+            };
+            let at = mount.at.clone();
+            Some(Check { at, want })
+        });
+        Self {
+            records: host.reservation_records(),
+            reserved: plan.reserved().to_vec(),
+            checks: checks.collect(),
+        }
+    }
+}
+
+/// What the check saw. The login and its kin are replaced by rename when they are refreshed, at any moment.
+fn identity(host: &Host, source: &HostPath) -> Option<(u64, u64)> {
+    let node = host.tree.node(source.as_path()).ok()??;
+    let replaced = source.within(&host.places.state) && node.kind != crate::host::tree::Kind::Directory;
+    (!replaced).then_some(node.identity)
+}

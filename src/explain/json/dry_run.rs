@@ -1,0 +1,67 @@
+//! The dry run for programs: bubblewrap's invocation word by word. A secret is named by its variable, never by its value.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::bwrap::{Invocation, Word};
+use crate::diagnostic::Refusal;
+use crate::invariants::plan::{Plan, Preparation};
+
+use super::document::{self as doc, Text};
+use super::{print, verdict};
+
+/// The invocation of a plan.
+#[must_use]
+pub fn invocation(bwrap: &OsStr, plan: &Plan, invocation: &Invocation) -> String {
+    let words = invocation.options.iter().map(|word| match word {
+        Word::Plain(word) => doc::Word::Plain { text: Text::of(word) },
+        Word::Secret { name, .. } => doc::Word::Secret {
+            variable: Text::of(name.as_os_str()),
+        },
+        Word::File(index) => doc::Word::File { index: *index },
+        Word::Lifeline => doc::Word::Lifeline,
+    });
+    print(&doc::DryRun {
+        schema: doc::DRY_RUN,
+        program: Text::of(bwrap),
+        options: words.collect(),
+        files: invocation
+            .files
+            .iter()
+            .map(|content| Text::of(OsStr::from_bytes(content)))
+            .collect(),
+        command: invocation.command.iter().map(|word| Text::of(word)).collect(),
+        preparations: plan.preparations().iter().map(preparation).collect(),
+        verdict: verdict(None),
+    })
+}
+
+/// The document of a launch that is refused: there is no invocation.
+#[must_use]
+pub fn refused(refusal: &Refusal) -> String {
+    print(&doc::DryRun {
+        schema: doc::DRY_RUN,
+        program: Text::of(OsStr::new("bwrap")),
+        options: Vec::new(),
+        files: Vec::new(),
+        command: Vec::new(),
+        preparations: Vec::new(),
+        verdict: verdict(Some(refusal)),
+    })
+}
+
+fn preparation(preparation: &Preparation) -> doc::Preparation {
+    match preparation {
+        Preparation::Directory(path) => doc::Preparation::Directory {
+            path: Text::of(path.as_os_str()),
+        },
+        Preparation::File { path, content, secret } => doc::Preparation::File {
+            path: Text::of(path.as_os_str()),
+            content: (!secret).then(|| Text::of(OsStr::from_bytes(content))),
+        },
+        Preparation::Move { from, to } => doc::Preparation::Move {
+            from: Text::of(from.as_os_str()),
+            to: Text::of(to.as_os_str()),
+        },
+    }
+}

@@ -1,0 +1,245 @@
+//! Whether a port can be reached from inside, and which decision says so: the answer of `--explain=HOST:PORT`, found in the
+//! very rules that the kernel gets.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::draft::Network;
+use crate::invariants::plan::Plan;
+use crate::trace::{DecisionId, Trace};
+
+use super::address::{Transport, port_number};
+use super::rules::{Answer, Packet};
+use super::{NAME_SERVER, Port};
+
+/// Whom the question is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// An address.
+    Address(IpAddr),
+    /// A name. Where it leads is not known here: whoever asks may resolve it, and ask about each address.
+    Name(String),
+}
+
+/// A question: `HOST:PORT`, `[ADDRESS]:PORT`, either with `/tcp` or `/udp` after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Whom.
+    pub place: Place,
+    /// Which port.
+    pub port: u16,
+    /// How.
+    pub transport: Transport,
+}
+
+impl Target {
+    /// Reads a question. `None` if the text is no question about the network: it may be a path or a variable.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (rest, transport) = match text.rsplit_once('/') {
+            Some((rest, "udp")) => (rest, Transport::Udp),
+            Some((rest, "tcp")) => (rest, Transport::Tcp),
+            Some(_) => return None,
+            None => (text, Transport::Tcp),
+        };
+        let (host, port) = rest.rsplit_once(':')?;
+        let port = port_number(port)?;
+        let place = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(six) => Place::Address(IpAddr::V6(six.parse().ok()?)),
+            None => match host.parse() {
+                Ok(IpAddr::V4(four)) => Place::Address(IpAddr::V4(four)),
+                // Without brackets it is not clear where the address ends.
+                Ok(IpAddr::V6(_)) => return None,
+                Err(_) => Place::Name(name(host)?),
+            },
+        };
+        Some(Self { place, port, transport })
+    }
+}
+
+/// A name of a host: letters, digits, hyphens and dots (RFC 1123), and something other than digits in it.
+fn name(text: &str) -> Option<String> {
+    let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let named = text.bytes().any(|byte| byte.is_ascii_alphabetic());
+    (named && text.bytes().all(letters) && !text.starts_with(['-', '.'])).then(|| text.to_ascii_lowercase())
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Address(IpAddr::V6(six)) => write!(f, "[{six}]:{}", self.port)?,
+            Place::Address(four) => write!(f, "{four}:{}", self.port)?,
+            Place::Name(name) => write!(f, "{name}:{}", self.port)?,
+        }
+        match self.transport {
+            Transport::Tcp => Ok(()),
+            Transport::Udp => f.write_str("/udp"),
+        }
+    }
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// It can be reached, by this decision.
+    Open {
+        /// The decision.
+        decision: DecisionId,
+        /// What stands at the other end.
+        what: &'static str,
+    },
+    /// It cannot, by this decision.
+    Shut {
+        /// The decision.
+        decision: DecisionId,
+        /// What happens to who tries.
+        what: &'static str,
+    },
+    /// It is a name, and its address decides.
+    ByAddress,
+}
+
+/// Answers for a plan.
+#[must_use]
+pub fn ask(plan: &Plan, target: &Target) -> Reach {
+    let decision = plan.network_decision();
+    let address = match &target.place {
+        Place::Address(address) => *address,
+        Place::Name(name) if name == "localhost" || name.ends_with(".localhost") => {
+            IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)
+        }
+        Place::Name(_) => match plan.network() {
+            Network::None => {
+                return Reach::Shut {
+                    decision,
+                    what: NO_NETWORK,
+                };
+            }
+            Network::Host => {
+                return Reach::Open {
+                    decision,
+                    what: AS_HOST,
+                };
+            }
+            Network::Internet => return Reach::ByAddress,
+        },
+    };
+    let loopback = address.to_canonical().is_loopback();
+    match (plan.network(), plan.internet()) {
+        (Network::Host, _) => Reach::Open {
+            decision,
+            what: AS_HOST,
+        },
+        (Network::Internet, Some(internet)) if loopback && target.transport == Transport::Tcp => {
+            let find = |ports: &[Port]| ports.iter().find(|port| port.number == target.port).copied();
+            if let Some(port) = find(&internet.host_ports) {
+                let what = "it is this host's own port, carried into the sandbox";
+                Reach::Open {
+                    decision: port.decision,
+                    what,
+                }
+            } else if let Some(port) = find(&internet.published) {
+                let what = "it is the sandbox's own port, and this host sees it too";
+                Reach::Open {
+                    decision: port.decision,
+                    what,
+                }
+            } else {
+                Reach::Open { decision, what: OWN }
+            }
+        }
+        (Network::Internet, Some(internet)) => match internet.rules.judge(address, target.port, target.transport) {
+            Some(rule) => {
+                let decision = rule.decision;
+                match (rule.answer, rule.packet) {
+                    (Answer::Accept, Packet::Own) => Reach::Open { decision, what: OWN },
+                    (Answer::Accept, Packet::To(end)) if end.address == NAME_SERVER => {
+                        let what = "it is the network's own forwarder, which asks this host's name server";
+                        Reach::Open { decision, what }
+                    }
+                    (Answer::Accept, Packet::To(_)) => {
+                        let what = "the policy opens this port";
+                        Reach::Open { decision, what }
+                    }
+                    (Answer::Accept, _) => {
+                        let what = "it is part of the internet";
+                        Reach::Open { decision, what }
+                    }
+                    (Answer::Reject, _) => {
+                        let what = "a connection is refused at once";
+                        Reach::Shut { decision, what }
+                    }
+                }
+            }
+            None => Reach::Shut {
+                decision,
+                what: "no rule lets it out",
+            },
+        },
+        (Network::None, _) if loopback => Reach::Open { decision, what: OWN },
+        _ => Reach::Shut {
+            decision,
+            what: NO_NETWORK,
+        },
+    }
+}
+
+const OWN: &str = "it is the sandbox's own loopback, not this host's";
+const AS_HOST: &str = "the network is this host's own: what this host can reach, the sandbox can";
+const NO_NETWORK: &str = "there is no network";
+
+/// The answer as a person reads it: one line on whether, one on who decided and why.
+#[must_use]
+pub fn text(target: &Target, reach: &Reach, trace: &Trace) -> String {
+    let (verdict, what, decision) = match reach {
+        Reach::Open { decision, what } => ("can be reached", *what, Some(*decision)),
+        Reach::Shut { decision, what } => ("cannot be reached", *what, Some(*decision)),
+        Reach::ByAddress => (
+            "is a name",
+            "its address decides: an address of the internet can be reached, one of the local network or of this host cannot",
+            None,
+        ),
+    };
+    let mut out = format!("{target} {verdict}: {what}\n");
+    if let Some(decision) = decision.and_then(|id| trace.get(id)) {
+        let line = format!(
+            "  {} {}  {}  ({})\n",
+            decision.effect.word(),
+            decision.subject,
+            decision.reason,
+            decision.site
+        );
+        out.push_str(&line);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_a_host_and_a_port() {
+        let table = [
+            ("192.168.1.20:5432", Some("192.168.1.20:5432")),
+            ("192.168.1.20:53/udp", Some("192.168.1.20:53/udp")),
+            ("[::1]:80/tcp", Some("[::1]:80")),
+            ("GitHub.com:443", Some("github.com:443")),
+            ("localhost:3000", Some("localhost:3000")),
+            ("fe80::1:80", None),
+            ("[127.0.0.1]:80", None),
+            ("github.com", None),
+            ("github.com:", None),
+            ("github.com:0", None),
+            ("192.168.1:80", None),
+            ("/etc/passwd:1", None),
+            ("HOME", None),
+            ("a b:80", None),
+            ("x:80/sctp", None),
+        ];
+        for (text, shown) in table {
+            let parsed = Target::parse(text).map(|target| target.to_string());
+            assert_eq!(parsed.as_deref(), shown, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The book says what the program does: every code has its place, and every script in it loads.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use claudebox::invariants::CODES;
+
+use crate::support::Test;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files(directory: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).expect("a directory of the project") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(files(&path, ending));
+        } else if path.to_string_lossy().ends_with(ending) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn page() -> String {
+    fs::read_to_string(root().join("book/src/reference/invariants.md")).expect("the page of invariants")
+}
+
+/// Every invariant has its heading, in the order of the program, and below it the program's own words.
+#[test]
+fn every_invariant_has_its_heading() {
+    let page = page();
+    let headings: Vec<(String, String)> = page
+        .split("\n## `")
+        .skip(1)
+        .map(|part| {
+            let (code, rest) = part.split_once("`\n\n").expect("a heading and its text");
+            (code.to_string(), rest.split_whitespace().collect::<Vec<_>>().join(" "))
+        })
+        .collect();
+    let found: Vec<&str> = headings.iter().map(|(code, _)| code.as_str()).collect();
+    let expected: Vec<&str> = CODES.iter().map(|(code, _)| *code).collect();
+    assert_eq!(found, expected);
+    for ((code, what), (_, text)) in CODES.iter().zip(&headings) {
+        assert!(
+            text.starts_with(what),
+            "`{code}` begins with other words than the program's: {text}"
+        );
+    }
+}
+
+/// Every code that an error can show is on the page, and the page names none that no error shows.
+#[test]
+fn every_code_is_on_the_page() {
+    let mut used: BTreeSet<String> = CODES.iter().map(|(code, _)| (*code).to_string()).collect();
+    for file in files(&root().join("src"), ".rs") {
+        if file.components().any(|part| part.as_os_str() == "tests") || file.ends_with("tests.rs") {
+            continue;
+        }
+        let source = fs::read_to_string(&file).expect("a source file");
+        let source = source
+            .split("#[cfg(test)]\nmod tests {")
+            .next()
+            .unwrap_or_default()
+            .to_string();
+        for part in source
+            .split("Diagnostic::new(")
+            .skip(1)
+            .chain(source.split("error[").skip(1))
+        {
+            let part = part.trim_start().trim_start_matches('"');
+            let code: String = part
+                .chars()
+                .take_while(|c| c.is_ascii_lowercase() || *c == '-')
+                .collect();
+            let ends = part
+                .get(code.len()..)
+                .is_some_and(|rest| rest.starts_with('"') || rest.starts_with(']'));
+            if ends && !code.is_empty() {
+                used.insert(code);
+            }
+        }
+    }
+    let page = page();
+    let mut named: BTreeSet<String> = BTreeSet::new();
+    for line in page.lines() {
+        let code = line.strip_prefix("## `").or_else(|| line.strip_prefix("| `"));
+        named.extend(code.and_then(|rest| rest.split('`').next()).map(str::to_string));
+    }
+    assert_eq!(named, used);
+}
+
+/// Every policy in the book and in the README loads and is granted, on top of the bundled one.
+#[test]
+fn every_policy_in_the_book_is_granted() {
+    let mut pages = files(&root().join("book/src"), ".md");
+    pages.push(root().join("README.md"));
+    let mut seen = 0;
+    for page in pages {
+        let text = fs::read_to_string(&page).expect("a page");
+        for block in text.split("```rhai\n").skip(1) {
+            let policy = block.split("```").next().unwrap_or_default();
+            let run = Test::new()
+                .policy(policy)
+                .args(["--dry-run", "--net", "none", "--exec", "--", "true"])
+                .start();
+            assert_eq!(
+                (run.exit, run.stderr.as_str()),
+                (0, ""),
+                "{}:\n{policy}",
+                page.display()
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "the book shows at least one policy");
+}

@@ -1,0 +1,13 @@
+//! The network `internet`, in namespaces that the suite makes itself: no packet of these tests ever leaves them.
+//!
+//! Beside what the whole suite needs: `iproute2`, `nftables`, `slirp4netns`, `curl`, `python3-pip`.
+
+mod clients;
+mod lab;
+mod life;
+mod ports;
+mod reach;
+mod refused;
+mod rules;
+mod servers;
+mod undo;
