@@ -21,7 +21,7 @@ fn guards(world: &World) -> String {
     world
         .must(
             std::path::Path::new("/"),
-            "grep -lsz -- --force-untrusted /proc/[0-9]*/cmdline | wc -l",
+            "grep -lsz -e --force-untruste[d] /proc/[0-9]*/cmdline | wc -l",
         )
         .trim()
         .to_owned()

@@ -39,7 +39,7 @@ as_both! {
         let line = format!(
             "nix shell --impure --expr '(builtins.getFlake \"nixpkgs\").legacyPackages.x86_64-linux.writeTextFile {{ \
              name = \"fresh{salt}\"; destination = \"/bin/fresh\"; executable = true; text = \"#!/bin/sh\\necho fresh\\n\"; }}' \
-             -c fresh && nix shell nixpkgs#hello -c hello && nix run nixpkgs#cowsay -- hi && nix-instantiate --eval -E '<nixpkgs/flake.nix>' | sed 's/[a-z0-9]\\{{32\\}}//'"
+             -c fresh && nix shell nixpkgs#hello -c hello && nix run nixpkgs#cowsay -- hi && nix eval --impure --expr '<nixpkgs/flake.nix>' | sed 's/[a-z0-9]\\{{32\\}}//'"
         );
         let said = World::usual().inside(&home, &line);
         assert_eq!(
