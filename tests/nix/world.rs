@@ -6,12 +6,11 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::time::SystemTime;
 
 use rustix::fs::{FlockOperation, flock};
 
 use crate::support::User;
-use crate::support::user::{each, need_root};
+use crate::support::user::need_root;
 
 /// Where `make test-setup` lays the Nix of Debian's suites out.
 const SET_UP: &str = "/var/cache/claudebox-test/nix-";
@@ -314,13 +313,8 @@ pub fn flake() -> &'static Flake {
             String::from_utf8_lossy(&collected.stderr)
         );
         // A flake's time is that of its newest file: with one for all, the same files are the same flake.
-        let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
-        each(path, &mut |path| {
-            if !path.is_symlink() {
-                let file = File::open(path).expect("our own file");
-                file.set_modified(time).expect("our own file");
-            }
-        });
+        let touched = Command::new("find").arg(path).args("-exec touch -h -d @1700000000 {} +".split(' ')).status();
+        assert!(touched.is_ok_and(|status| status.success()), "find and touch");
         seed(&path.join("crates"));
         Flake { directory }
     })

@@ -179,8 +179,8 @@ let
     # Debian's looks for its parts in /usr.
     gitMinimal = relocate "git" ''
       mv $out/bin/git $out/libexec/git-core/git
-      printf '#!%s\nexport GIT_EXEC_PATH=%s GIT_TEMPLATE_DIR=\nexec %s "$@"\n' \
-        ${packages.bash}/bin/bash $out/libexec/git-core $out/libexec/git-core/git > $out/bin/git
+      printf '#!%s\nexport GIT_EXEC_PATH=%s GIT_TEMPLATE_DIR=%s\nexec %s "$@"\n' \
+        ${packages.bash}/bin/bash $out/libexec/git-core $out/templates $out/libexec/git-core/git > $out/bin/git
       chmod 755 $out/bin/git
     '';
     gnugrep = relocate "gnugrep" "";
