@@ -13,7 +13,7 @@ use std::ffi::{OsStr, OsString};
 
 use crate::draft::Network;
 use crate::invariants::plan::{Mount, Plan, What};
-use crate::invariants::structure::HOSTNAME;
+use crate::invariants::structure::{HOSTNAME, LOCK};
 use crate::path::EnvName;
 use crate::seccomp;
 
@@ -154,7 +154,7 @@ impl Invocation {
             // A caller who is root owns the host's sysctls even from inside: one write to core_pattern would run code outside.
             self.option(&["--ro-bind", "/proc/sys", "/proc/sys"]);
         }
-        self.option(&["--remount-ro", "/"]);
+        self.option(&["--remount-ro", "/", "--lock-file", LOCK]);
         self.option(&["--seccomp"]);
         let filter = self.file(seccomp::program());
         self.options.push(filter);

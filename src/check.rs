@@ -76,6 +76,7 @@ pub fn items(host: &Host, decided: &Decided, trial: Option<&Trial>) -> Vec<Item>
     policy(decided, &mut items);
     terminal(host, &mut items);
     network(host, &mut items);
+    kernel(host, &mut items);
     items
 }
 
@@ -404,39 +405,35 @@ fn login(host: &Host, items: &mut Vec<Item>) {
 
 fn policy(decided: &Decided, items: &mut Vec<Item>) {
     let subject = "policy";
-    match &decided.verdict.outcome {
-        Ok(_) => {
-            let layers: Vec<&str> = decided.sources.keys().map(AsRef::as_ref).collect();
-            items.push(item(
-                Mark::Good,
-                subject,
-                format!("loads, and a launch is granted: {}", layers.join(", ")),
-            ));
-        }
-        Err(refusal) => {
-            // A missing Claude Code has its own line.
-            for diagnostic in refusal
-                .diagnostics
-                .iter()
-                .filter(|diagnostic| diagnostic.code != "claude-not-found")
-            {
-                let place = diagnostic
-                    .places
-                    .first()
-                    .map(|(site, _)| format!(" ({site})"))
-                    .unwrap_or_default();
-                let fix = diagnostic
-                    .hint
-                    .clone()
-                    .unwrap_or_else(|| "see claudebox --explain".into());
-                items.push(with_fix(
-                    Mark::Bad,
-                    subject,
-                    format!("[{}] {}{place}", diagnostic.code, diagnostic.message),
-                    fix,
-                ));
-            }
-        }
+    // A missing Claude Code and a bad state have lines of their own.
+    let wrong: Vec<&Diagnostic> = match &decided.verdict.outcome {
+        Ok(_) => Vec::new(),
+        Err(refusal) => refusal
+            .diagnostics
+            .iter()
+            .filter(|diagnostic| !["claude-not-found", "state"].contains(&diagnostic.code))
+            .collect(),
+    };
+    if wrong.is_empty() {
+        let layers: Vec<&str> = decided.sources.keys().map(AsRef::as_ref).collect();
+        items.push(item(
+            Mark::Good,
+            subject,
+            format!("loads, and is granted: {}", layers.join(", ")),
+        ));
+    }
+    for diagnostic in wrong {
+        let place = diagnostic
+            .places
+            .first()
+            .map(|(site, _)| format!(" ({site})"))
+            .unwrap_or_default();
+        let fix = diagnostic
+            .hint
+            .clone()
+            .unwrap_or_else(|| "see claudebox --explain".into());
+        let finding = format!("[{}] {}{place}", diagnostic.code, diagnostic.message);
+        items.push(with_fix(Mark::Bad, subject, finding, fix));
     }
 }
 
@@ -467,6 +464,43 @@ fn network(host: &Host, items: &mut Vec<Item>) {
             fix,
         ));
     }
+}
+
+/// The first Linux with `CLOSE_RANGE_CLOEXEC`, by which the caller's descriptors are shut.
+const KERNEL_MIN: (u32, u32) = (5, 11);
+
+/// What the kernel must know, and the file that is there where it does.
+const FEATURES: [(&str, &str); 2] = [
+    ("seccomp filters", "/proc/sys/kernel/seccomp/actions_avail"),
+    ("namespaces of control groups", "/proc/self/ns/cgroup"),
+];
+
+fn kernel(host: &Host, items: &mut Vec<Item>) {
+    let subject = "kernel";
+    let release = value_of(host, "/proc/sys/kernel/osrelease").unwrap_or_else(|| "unknown".into());
+    let mut numbers = release
+        .split('.')
+        .map(|number| number.parse::<u32>().unwrap_or_default());
+    let version = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+    let mut missing: Vec<&str> = FEATURES
+        .iter()
+        .filter(|(_, file)| !matches!(host.tree.node(Path::new(file)), Ok(Some(_))))
+        .map(|(what, _)| *what)
+        .collect();
+    if version < KERNEL_MIN {
+        missing.push("close_range");
+    }
+    items.push(if missing.is_empty() {
+        item(Mark::Good, subject, format!("Linux {release}"))
+    } else {
+        let finding = format!("Linux {release} lacks {}", missing.join(", "));
+        with_fix(
+            Mark::Bad,
+            subject,
+            finding,
+            "Linux 5.11 or newer, with seccomp and namespaces, is needed",
+        )
+    });
 }
 
 fn node(host: &Host, path: &HostPath) -> Option<Node> {

@@ -43,9 +43,17 @@ pub struct Cli {
     #[arg(long)]
     pub check: bool,
 
+    /// Show what earlier sessions left here that programs of this host would run or obey
+    #[arg(long)]
+    pub report: bool,
+
     /// With `--explain`: write it to FILE, which must not exist, as one page to look at in a browser
     #[arg(long, value_name = "FILE", requires = "explain", conflicts_with = "json")]
     pub html: Option<PathBuf>,
+
+    /// Remove the state of projects that are gone, after showing which and asking; with `--dry-run` only show
+    #[arg(long, conflicts_with_all = ["check", "shell", "exec"])]
+    pub gc: bool,
 
     /// Print for programs instead of people
     #[arg(long)]

@@ -20,7 +20,8 @@ pub fn script(host: &Host, plan: &Plan, invocation: &Invocation) -> Vec<u8> {
     for preparation in plan.preparations() {
         line(&mut out, preparation);
     }
-    for reserved in plan.reserved() {
+    let reserved: Vec<&Reserved> = plan.reserved().iter().filter(|reserved| reserved.absent).collect();
+    for reserved in &reserved {
         reserve(&mut out, reserved);
     }
     if let Some(guard) = plan.guard() {
@@ -35,8 +36,8 @@ pub fn script(host: &Host, plan: &Plan, invocation: &Invocation) -> Vec<u8> {
         }
         None => out.extend_from_slice(&command),
     }
-    if !plan.reserved().is_empty() {
-        release(&mut out, plan.reserved());
+    if !reserved.is_empty() {
+        release(&mut out, &reserved);
     }
     out
 }
@@ -106,9 +107,6 @@ fn attached(out: &mut Vec<u8>, slirp: &OsStr, internet: &Internet, command: &[u8
 
 /// What the companion of a launch makes for the time of the session.
 fn reserve(out: &mut Vec<u8>, reserved: &Reserved) {
-    out.extend_from_slice(b"[ -e ");
-    quote(out, reserved.path.as_os_str());
-    out.extend_from_slice(b" ] || ");
     match reserved.content {
         Reservation::EmptyDirectory => {
             out.extend_from_slice(b"mkdir ");
@@ -125,7 +123,7 @@ fn reserve(out: &mut Vec<u8>, reserved: &Reserved) {
 }
 
 /// What the companion removes at the end. The exit code stays the sandbox's.
-fn release(out: &mut Vec<u8>, reserved: &[Reserved]) {
+fn release(out: &mut Vec<u8>, reserved: &[&Reserved]) {
     out.extend_from_slice(b"code=$?\n");
     for reserved in reserved.iter().rev() {
         let directory = reserved.content == Reservation::EmptyDirectory;
@@ -139,9 +137,21 @@ fn release(out: &mut Vec<u8>, reserved: &[Reserved]) {
 /// What the launcher makes by itself, said in shell.
 fn line(out: &mut Vec<u8>, preparation: &Preparation) {
     match preparation {
+        // Nothing is made; the directory is only looked at once more.
+        Preparation::Existing(_) => return,
         Preparation::Directory(path) => {
             out.extend_from_slice(b"mkdir -m 0700 ");
             quote(out, path.as_os_str());
+        }
+        Preparation::Lock(path) => {
+            out.extend_from_slice(b"(umask 077; : >> ");
+            quote(out, path.as_os_str());
+            out.push(b')');
+        }
+        Preparation::Replace { path, says, .. } => {
+            out.extend_from_slice(b"# a launch also replaces ");
+            quote(out, path.as_os_str());
+            out.extend_from_slice(format!(": {says}").as_bytes());
         }
         Preparation::File { secret: true, path, .. } => {
             out.extend_from_slice(b"# a launch also writes ");
@@ -155,8 +165,10 @@ fn line(out: &mut Vec<u8>, preparation: &Preparation) {
             quote(out, path.as_os_str());
             out.push(b')');
         }
-        Preparation::Move { from, to } => {
-            out.extend_from_slice(b"mv -n ");
+        Preparation::Move { from, to, replace } => {
+            out.extend_from_slice(b"chmod 0600 ");
+            quote(out, from.as_os_str());
+            out.extend_from_slice(if *replace { b" && mv " } else { b" && mv -n " });
             quote(out, from.as_os_str());
             out.push(b' ');
             quote(out, to.as_os_str());

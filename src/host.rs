@@ -7,11 +7,13 @@ mod locale;
 pub mod namespaces;
 pub mod network;
 pub mod nix;
+pub mod own;
 pub mod policies;
 pub mod program;
 mod sockets;
 pub mod terminal;
 pub mod tree;
+pub mod volume;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -31,9 +33,13 @@ use nix::Platform;
 use nix::daemon::Daemon;
 use terminal::Terminal;
 use tree::Tree;
+use volume::Volume;
 
 /// The user id inside when the caller is root: Claude Code refuses to skip permissions as uid 0.
 const ORDINARY_ID: u32 = 1000;
+
+/// Where the state lies, below the home.
+const STATE: &str = ".claudebox";
 
 /// Permission to read: the bit of the last class.
 pub const READ: u32 = 4;
@@ -115,6 +121,10 @@ pub struct Host {
     pub terminal: Terminal,
     /// What the machine's administrator tells Claude Code, if anything.
     pub managed_memory: Vec<u8>,
+    /// The file system that holds the root of [`Self::instance_root`].
+    pub volume: Volume,
+    /// The time, in seconds since 1970.
+    pub now: u64,
 }
 
 impl Host {
@@ -172,6 +182,8 @@ impl Host {
         let ca_places: Vec<&str> = CA_PLACES.into_iter().chain(nix::ca_bundle()).collect();
         let mut git_config = git::identity::files(&home, &config);
         git_config.extend(HostPath::new("/etc/gitconfig"));
+        let root = repository.as_ref().map_or(&project, git::canonical_root);
+        let volume = Volume::holding(root).map_err(|why| Refusal::one(Diagnostic::new("host", why)))?;
         let managed_memory = tree
             .read(std::path::Path::new(crate::awareness::PLACE), MEMORY_MAX)
             .unwrap_or_default();
@@ -195,10 +207,12 @@ impl Host {
             moved_secrets: moved_secrets(&variables, &home),
             places: Places {
                 config: joined(&config, "claudebox")?,
-                state: joined(&home, ".claudebox")?,
+                state: joined(&home, STATE)?,
             },
             managed_memory,
             git_config,
+            volume,
+            now: own::now(),
             home,
             user,
             uid,
@@ -550,5 +564,12 @@ pub fn described(tree: Tree) -> Rc<Host> {
         executable: path("/usr/bin/claudebox"),
         terminal: Terminal::default(),
         managed_memory: Vec::new(),
+        volume: Volume {
+            point: path("/"),
+            kind: 0xef53,
+            id: 1,
+            device: 1,
+        },
+        now: 1_764_000_000,
     })
 }

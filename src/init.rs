@@ -23,6 +23,12 @@ pub fn run(command: &[OsString]) -> u8 {
     let Some(command) = companion::pass_gate(command) else {
         return crate::EXIT_REFUSED;
     };
+    // INVARIANT(no-inherited-fds): bubblewrap closes what it was given in all its processes but this one. What comes with it
+    // is the launcher's lock, which bubblewrap has taken by itself now.
+    if sys::close_others_on_exec().is_err() {
+        output::error("error[no-inherited-fds]: cannot close the launcher's descriptors\n");
+        return crate::EXIT_REFUSED;
+    }
     let Some((program, arguments)) = command.split_first() else {
         return crate::EXIT_REFUSED;
     };

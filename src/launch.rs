@@ -21,6 +21,7 @@ use crate::host::namespaces::Namespaces;
 use crate::host::nix::daemon::Guard;
 use crate::host::tree::plain;
 use crate::path::{HostPath, printable};
+use crate::prepare::Held;
 use crate::sys::{self, Interrupts};
 
 use network::Needs;
@@ -44,7 +45,7 @@ pub struct Beside<'launch> {
     clippy::disallowed_methods,
     reason = "the one place that starts a process on the host"
 )]
-pub fn exec(bwrap: &HostPath, beside: Beside, invocation: &Invocation) -> Diagnostic {
+pub fn exec(bwrap: &HostPath, beside: Beside, invocation: &Invocation, held: &Held) -> Diagnostic {
     if let Err(error) = shut() {
         return failed("shut what must not be inherited", &error);
     }
@@ -61,7 +62,11 @@ pub fn exec(bwrap: &HostPath, beside: Beside, invocation: &Invocation) -> Diagno
         Ok(lifeline) => lifeline,
         Err(error) => return error,
     };
-    let (_files, arguments) = match prepare(invocation, &companion, lifeline.as_ref()) {
+    let prepared = prepare(invocation, &companion, lifeline.as_ref()).and_then(|prepared| {
+        held.keep_over_exec()?;
+        Ok(prepared)
+    });
+    let (_files, arguments) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => return failed("prepare the start", &error),
     };

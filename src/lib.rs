@@ -34,8 +34,10 @@ pub mod view;
 pub mod bwrap;
 pub mod companion;
 pub mod dry_run;
+pub mod gc;
 pub mod init;
 pub mod launch;
+pub mod leftover;
 pub mod memory;
 pub mod prepare;
 pub mod prompt;
@@ -82,6 +84,9 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
         output::result_bytes(&document);
         return Ok(0);
     }
+    if cli.gc {
+        return Ok(gc::run(cli)?);
+    }
     let request = cli.request();
     let mut host = Host::gather()?;
     let policies = host.policies(&request)?;
@@ -114,18 +119,23 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     if !cli.quiet {
         let style = Style::of(cli.color, &host.terminal);
         output::error(&audit::text(plan, &decided.verdict, &decided.trace, style));
+        let left = leftover::report::text(&host.tree, &leftover::Places::of(&host));
+        output::error(&style.paint(style::Tone::Warn, &left));
     }
     if !cli.yes {
         prompt::confirm(&host)?;
     }
     launch::possible(bwrap, host.namespaces).map_err(Refusal::one)?;
-    prepare::all(plan, host.uid, &host.places.state).map_err(Refusal::one)?;
+    let held = prepare::all(plan, host.uid, &host.places.state).map_err(Refusal::one)?;
+    if let Some(guard) = plan.guard() {
+        prepare::guard::directory(guard, host.uid).map_err(Refusal::one)?;
+    }
     let beside = Beside {
         network,
         guard: plan.guard(),
         task: companion::Task::of(plan, &host),
     };
-    Err(Refusal::one(launch::exec(bwrap, beside, &invocation)).into())
+    Err(Refusal::one(launch::exec(bwrap, beside, &invocation, &held)).into())
 }
 
 /// Tells why nothing was started, where the command line wants to be told, and returns the exit code.
@@ -158,6 +168,15 @@ fn inspect(cli: &Cli, case: &Launch) -> Result<Option<u8>, Refusal> {
             explain::text(case, &subjects, Look { style, quiet })
         });
         return Ok(Some(exit));
+    }
+    if cli.report {
+        let left = leftover::report::text(&case.host.tree, &leftover::Places::of(case.host));
+        output::result(if left.is_empty() {
+            "nothing is left of earlier sessions\n"
+        } else {
+            &left
+        });
+        return Ok(Some(u8::from(!left.is_empty())));
     }
     if cli.check {
         let trial = case.host.bwrap.as_ref().ok().map(launch::trial);

@@ -1,110 +1,209 @@
 //! Makes on the host what the plan says must be there before the start: the directories and first files of the state.
-//! Nothing is ever replaced, nothing is left half written, and a directory that someone else could fill is refused.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the one place that writes to the host's file system"
-)]
+//! Every step is whole or not there, so a launch that is killed leaves what the next one goes on with; many at once are as
+//! good as one. Directories are opened one by one from the home on, never through a link, and each must be the caller's alone.
 
-use std::fs;
+pub mod guard;
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{
+    AtFlags, CWD, Mode, OFlags, RenameFlags, fchmod, fstat, linkat, mkdirat, openat, renameat, renameat_with, statat,
+    unlinkat,
+};
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
 
 use crate::diagnostic::Diagnostic;
-use crate::host::tree::plain;
+use crate::host::tree::{kind_of, plain};
 use crate::invariants::plan::{Plan, Preparation};
 use crate::path::HostPath;
+use crate::state::unfit;
+use crate::sys::{self, Lock};
+
+/// How often a launch begins anew because its instance was taken away under its hands: that takes a `--gc` at that very moment.
+const ATTEMPTS: usize = 10;
+/// How many names are tried for a file that is not finished yet.
+const NAMES: usize = 100;
+
+/// What a launch holds until the sandbox has its own.
+#[derive(Debug, Default)]
+pub struct Held {
+    lock: Option<OwnedFd>,
+}
+
+impl Held {
+    /// Lets bubblewrap inherit the lock: it closes it in each of its processes once it has forked the next, and the first
+    /// process inside is the last that has it.
+    ///
+    /// # Errors
+    /// The kernel's answer.
+    pub fn keep_over_exec(&self) -> io::Result<()> {
+        match &self.lock {
+            Some(lock) => Ok(fcntl_setfd(lock, FdFlags::empty())?),
+            None => Ok(()),
+        }
+    }
+}
 
 /// Makes all of it, in order.
 ///
 /// # Errors
 /// The first thing that could not be made. What was made before it stays: each piece is whole, and the next launch goes on.
-pub fn all(plan: &Plan, uid: u32, state: &HostPath) -> Result<(), Diagnostic> {
+pub fn all(plan: &Plan, uid: u32, state: &HostPath) -> Result<Held, Diagnostic> {
+    for _ in 0..ATTEMPTS {
+        if let Some(held) = once(plan, uid, state)? {
+            return Ok(held);
+        }
+    }
+    Err(Diagnostic::new(
+        "state",
+        format!("the directories in `{state}` are removed as fast as they are made"),
+    )
+    .hint("is another claudebox, or a script, cleaning up there? try again"))
+}
+
+/// One attempt; `None` where something that was there at its beginning was taken away.
+fn once(plan: &Plan, uid: u32, state: &HostPath) -> Result<Option<Held>, Diagnostic> {
+    let mut held = Held::default();
     for preparation in plan.preparations() {
-        match preparation {
-            Preparation::Directory(path) => make_directory(path, uid)?,
-            Preparation::File { path, content, .. } => make_file(path, content)?,
-            Preparation::Move { from, to } => move_file(from, to)?,
+        let done = Maker { uid, state }.make(preparation);
+        match done {
+            Ok(lock) => held.lock = lock.or(held.lock),
+            Err(Stop::Vanished) => return Ok(None),
+            Err(Stop::Failed(error)) => return Err(*error),
         }
     }
-    check_directory(state, uid)?;
-    plan.guard()
-        .map_or(Ok(()), |guard| guard_directory(&guard.directory, uid))
+    Ok(Some(held))
 }
 
-/// The directory of a guard's socket, empty. Those of sessions that ended are removed: nothing of ours runs after a session.
-fn guard_directory(directory: &HostPath, uid: u32) -> Result<(), Diagnostic> {
-    let Some((sessions, name)) = directory.parent().zip(directory.name()) else {
-        return Ok(());
-    };
-    make_directory(&sessions, uid)?;
-    for entry in fs::read_dir(sessions.as_path()).into_iter().flatten().flatten() {
-        if entry.file_name() == name || is_over(&entry.path()) {
-            let _ = fs::remove_dir_all(entry.path());
-        }
+/// Why a step was not done.
+enum Stop {
+    /// A directory above it, or itself, is not there any more.
+    Vanished,
+    Failed(Box<Diagnostic>),
+}
+
+impl From<Diagnostic> for Stop {
+    fn from(error: Diagnostic) -> Self {
+        Self::Failed(Box::new(error))
     }
-    make_directory(directory, uid)
 }
 
-/// Whether a session's directory is left over: its launcher is gone, and nobody answers on its socket.
-fn is_over(directory: &Path) -> bool {
-    let launcher = directory
-        .file_name()
-        .and_then(|name| name.to_str()?.strip_prefix("nix-")?.parse::<u32>().ok());
-    launcher.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists())
-        && std::os::unix::net::UnixStream::connect(directory.join("socket")).is_err()
-}
-
-fn failed(what: &str, path: &HostPath, error: &io::Error) -> Diagnostic {
-    Diagnostic::new("state", format!("cannot {what} `{path}`: {}", plain(error)))
+fn failed(what: &str, path: &HostPath, error: Errno) -> Stop {
+    Diagnostic::new("state", format!("cannot {what} `{path}`: {}", plain(&error.into())))
         .hint("claudebox keeps its state in `~/.claudebox`; check its owner, its mode and the free space")
+        .into()
 }
 
-fn make_directory(path: &HostPath, uid: u32) -> Result<(), Diagnostic> {
-    match fs::DirBuilder::new().mode(0o700).create(path.as_path()) {
-        Ok(()) => Ok(()),
-        // Another launch was faster.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => check_directory(path, uid),
-        Err(error) => Err(failed("make the directory", path, &error)),
-    }
+struct Maker<'run> {
+    uid: u32,
+    state: &'run HostPath,
 }
 
-/// The directory is one, ours, and nobody else's to write.
-fn check_directory(path: &HostPath, uid: u32) -> Result<(), Diagnostic> {
-    let metadata = fs::symlink_metadata(path.as_path()).map_err(|error| failed("look at", path, &error))?;
-    let wrong = if !metadata.is_dir() {
-        "is no directory".to_string()
-    } else if metadata.uid() != uid {
-        format!("belongs to the user {}, not to you", metadata.uid())
-    } else if metadata.mode() & 0o022 != 0 {
-        format!("can be written by others (mode {:04o})", metadata.mode() & 0o7777)
-    } else {
-        return Ok(());
-    };
-    Err(Diagnostic::new("state", format!("`{path}` {wrong}")).hint(format!("make it yours alone: chmod 700 {path}")))
-}
-
-/// The content is written under a name of its own and appears under its true name whole, or not at all.
-fn make_file(path: &HostPath, content: &[u8]) -> Result<(), Diagnostic> {
-    let mut temporary = path.as_os_str().to_os_string();
-    temporary.push(format!(".new-{}", std::process::id()));
-    let temporary = Path::new(&temporary);
-    let written = write_new(temporary, content);
-    let moved = written.and_then(|()| {
-        renameat_with(CWD, temporary, CWD, path.as_path(), RenameFlags::NOREPLACE).map_err(io::Error::from)
-    });
-    match moved {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            let _ = fs::remove_file(temporary);
-            // Another launch was faster, and its file is as good.
-            if error.kind() == io::ErrorKind::AlreadyExists {
-                Ok(())
-            } else {
-                Err(failed("write", path, &error))
+impl Maker<'_> {
+    fn make(&self, preparation: &Preparation) -> Result<Option<OwnedFd>, Stop> {
+        let path = preparation.path();
+        let (directory, name) = self.parent(path)?;
+        match preparation {
+            Preparation::Directory(_) | Preparation::Existing(_) => self.directory(&directory, name, path)?,
+            Preparation::Lock(_) => return self.lock(&directory, name, path).map(Some),
+            Preparation::File { content, .. } => {
+                write_new(&directory, name, content).map_err(|error| vanished("write", path, error))?;
             }
+            Preparation::Replace { content, .. } => {
+                replace(&directory, name, content).map_err(|error| vanished("write", path, error))?;
+            }
+            Preparation::Move { from, replace, .. } => {
+                let (source, old) = self.parent(from)?;
+                move_file(&source, old, &directory, name, *replace).map_err(|error| failed("move", from, error))?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Opens the directory that holds a path of the state.
+    fn parent<'path>(&self, path: &'path HostPath) -> Result<(OwnedFd, &'path OsStr), Stop> {
+        let outside = || Stop::from(Diagnostic::new("internal", format!("`{path}` is no part of the state")));
+        let home = self.state.parent().ok_or_else(outside)?;
+        let (parent, name) = path.parent().zip(path.name()).ok_or_else(outside)?;
+        let below = parent.below(&home).ok_or_else(outside)?.to_path_buf();
+        let mut open =
+            openat(CWD, home.as_path(), DIRECTORY, Mode::empty()).map_err(|error| failed("open", &home, error))?;
+        let mut place = home;
+        for step in &below {
+            place = place.join(step).map_err(|_| outside())?;
+            open = self.open(&open, step, &place)?;
+        }
+        Ok((open, name))
+    }
+
+    /// Opens one directory of the state, which must be fit for it.
+    fn open(&self, parent: &OwnedFd, name: &OsStr, path: &HostPath) -> Result<OwnedFd, Stop> {
+        match openat(parent, name, DIRECTORY, Mode::empty()) {
+            Ok(open) => {
+                let status = fstat(&open).map_err(|error| failed("look at", path, error))?;
+                self.fit(path, &status)?;
+                Ok(open)
+            }
+            Err(Errno::NOENT) => Err(Stop::Vanished),
+            // A link, or a file: what is wrong is said in the words of the plan.
+            Err(error @ (Errno::LOOP | Errno::NOTDIR)) => {
+                let status =
+                    statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|error| failed("look at", path, error))?;
+                self.fit(path, &status)?;
+                Err(failed("open", path, error))
+            }
+            Err(error) => Err(failed("open", path, error)),
+        }
+    }
+
+    fn fit(&self, path: &HostPath, status: &rustix::fs::Stat) -> Result<(), Stop> {
+        match unfit(
+            path,
+            &kind_of(status.st_mode),
+            status.st_uid,
+            status.st_mode & 0o7777,
+            self.uid,
+        ) {
+            None => Ok(()),
+            Some(error) => Err(error.into()),
+        }
+    }
+
+    fn directory(&self, parent: &OwnedFd, name: &OsStr, path: &HostPath) -> Result<(), Stop> {
+        match mkdirat(parent, name, Mode::RWXU) {
+            // Whatever the umask took away.
+            Ok(()) => {
+                let made = self.open(parent, name, path)?;
+                fchmod(&made, Mode::RWXU).map_err(|error| failed("make the directory", path, error))
+            }
+            // It was there, or another launch was faster.
+            Err(Errno::EXIST) => self.open(parent, name, path).map(drop),
+            // A file system without write access that has the directory says this first.
+            Err(error) => match self.open(parent, name, path) {
+                Ok(_) => Ok(()),
+                Err(Stop::Vanished) => Err(vanished("make the directory", path, error)),
+                Err(stop) => Err(stop),
+            },
+        }
+    }
+
+    /// Takes the instance's lock, and makes sure that it is still the instance's: a `--gc` moves an instance away while it
+    /// alone holds the lock, and who waited for that holds the lock of something that is no more.
+    fn lock(&self, parent: &OwnedFd, name: &OsStr, path: &HostPath) -> Result<OwnedFd, Stop> {
+        let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file =
+            openat(parent, name, flags, Mode::RUSR | Mode::WUSR).map_err(|error| vanished("open", path, error))?;
+        sys::lock_wait(&file, Lock::Shared)
+            .map_err(|error| failed("lock", path, Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
+        let ours = fstat(&file).map_err(|error| failed("look at", path, error))?;
+        let (parent, name) = self.parent(path)?;
+        match statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(there) if (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino) => Ok(file),
+            _ => Err(Stop::Vanished),
         }
     }
 }
@@ -115,36 +214,152 @@ fn make_file(path: &HostPath, content: &[u8]) -> Result<(), Diagnostic> {
 /// # Errors
 /// Something of that name exists, or it cannot be written.
 pub fn new_file(path: &Path, content: &[u8]) -> Result<(), Diagnostic> {
-    let mut temporary = path.as_os_str().to_os_string();
-    temporary.push(format!(".new-{}", std::process::id()));
-    let temporary = Path::new(&temporary);
-    let moved = write_new(temporary, content)
-        .and_then(|()| renameat_with(CWD, temporary, CWD, path, RenameFlags::NOREPLACE).map_err(io::Error::from));
-    moved.map_err(|error| {
-        let _ = fs::remove_file(temporary);
+    let written = || -> Result<(), Errno> {
+        let name = path.file_name().ok_or(Errno::INVAL)?;
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let parent = openat(CWD, parent.unwrap_or(Path::new(".")), flags, Mode::empty())?;
+        appear(&parent, name, content)
+    };
+    written().map_err(|error| {
         let shown = crate::path::printable(path.as_os_str());
-        let message = format!("cannot write `{shown}`: {}", plain(&error));
+        let message = format!("cannot write `{shown}`: {}", plain(&error.into()));
         Diagnostic::new("output", message)
             .hint("name a file that does not exist yet, in a directory that you can write to")
     })
 }
 
-fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
-    // A file of that name is left over from a launch with our process id that was killed: it is ours to replace.
-    let _ = fs::remove_file(path);
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
+fn vanished(what: &str, path: &HostPath, error: Errno) -> Stop {
+    if error == Errno::NOENT {
+        Stop::Vanished
+    } else {
+        failed(what, path, error)
+    }
 }
 
-fn move_file(from: &HostPath, to: &HostPath) -> Result<(), Diagnostic> {
-    match renameat_with(CWD, from.as_path(), CWD, to.as_path(), RenameFlags::NOREPLACE) {
-        Ok(()) => Ok(()),
-        Err(rustix::io::Errno::NOENT | rustix::io::Errno::EXIST) => Ok(()),
-        Err(error) => Err(failed("move", from, &error.into())),
+/// The content appears under its name whole, or not at all. Another launch that was faster wrote one that is as good.
+fn write_new(parent: &OwnedFd, name: &OsStr, content: &[u8]) -> Result<(), Errno> {
+    match appear(parent, name, content) {
+        Err(Errno::EXIST) => Ok(()),
+        other => other,
     }
+}
+
+/// The content appears under a name that is free, whole or not at all.
+fn appear(parent: &OwnedFd, name: &OsStr, content: &[u8]) -> Result<(), Errno> {
+    match nameless(parent, content) {
+        Ok(file) => name_it(&file, parent, name),
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOSYS) => named(parent, name, content).and_then(|temporary| {
+            let moved = renameat_with(parent, &temporary, parent, name, RenameFlags::NOREPLACE);
+            discard(parent, &temporary, moved)
+        }),
+        Err(error) => Err(error),
+    }
+}
+
+/// The old content stays until the new one is whole. Not forced to the disk: what says when a project was used last may be
+/// lost with the power, and is written again by the next start.
+fn replace(parent: &OwnedFd, name: &OsStr, content: &[u8]) -> Result<(), Errno> {
+    let temporary = named(parent, name, content)?;
+    let moved = renameat(parent, &temporary, parent, name);
+    discard(parent, &temporary, moved)
+}
+
+/// A file that has no name: if we are killed, it is gone.
+fn nameless(parent: &OwnedFd, content: &[u8]) -> Result<File, Errno> {
+    let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
+    let mut file = File::from(openat(parent, ".", flags, Mode::RUSR | Mode::WUSR)?);
+    fill(&mut file, content)?;
+    if !content.is_empty() {
+        file.sync_all().map_err(|error| errno(&error))?;
+    }
+    Ok(file)
+}
+
+fn name_it(file: &File, parent: &OwnedFd, name: &OsStr) -> Result<(), Errno> {
+    let own = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
+    linkat(CWD, own, parent, name, AtFlags::SYMLINK_FOLLOW)
+}
+
+/// A file beside the one that it will become. Its name is nobody else's, on this machine or on another with the same home.
+fn named(parent: &OwnedFd, name: &OsStr, content: &[u8]) -> Result<OsString, Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    for number in 0..NAMES {
+        let mut temporary = name.to_os_string();
+        temporary.push(format!(".new-{}-{number}", std::process::id()));
+        match openat(parent, &temporary, flags, Mode::RUSR | Mode::WUSR) {
+            Ok(file) => {
+                let written = fill(&mut File::from(file), content);
+                return match written {
+                    Ok(()) => Ok(temporary),
+                    Err(error) => discard(parent, &temporary, Err(error)).map(|()| temporary),
+                };
+            }
+            // Left by a launch that was killed, or in use by one in another process namespace.
+            Err(Errno::EXIST) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Errno::EXIST)
+}
+
+/// Takes the unfinished file away where the step after it failed.
+fn discard(parent: &OwnedFd, temporary: &OsStr, result: Result<(), Errno>) -> Result<(), Errno> {
+    if result.is_err() {
+        let _ = unlinkat(parent, temporary, AtFlags::empty());
+    }
+    result
+}
+
+fn fill(file: &mut File, content: &[u8]) -> Result<(), Errno> {
+    fchmod(&*file, Mode::RUSR | Mode::WUSR)?;
+    file.write_all(content).map_err(|error| errno(&error))
+}
+
+fn errno(error: &io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
+}
+
+/// Moves a file, which is the caller's alone from then on. Where another launch was faster there is nothing left to move.
+fn move_file(source: &OwnedFd, old: &OsStr, target: &OwnedFd, new: &OsStr, replace: bool) -> Result<(), Errno> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let moved = openat(source, old, flags, Mode::empty()).and_then(|file| {
+        fchmod(&file, Mode::RUSR | Mode::WUSR)?;
+        if replace {
+            renameat(source, old, target, new)
+        } else {
+            renameat_with(source, old, target, new, RenameFlags::NOREPLACE)
+        }
+    });
+    match moved {
+        Err(Errno::NOENT | Errno::EXIST) => Ok(()),
+        other => other,
+    }
+}
+
+/// Replaces the report of a session as a whole; an empty one is removed.
+///
+/// # Errors
+/// The kernel's answer. The old report stays then.
+pub fn report(path: &HostPath, content: &[u8]) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
+        return Ok(());
+    };
+    if content.is_empty() {
+        return match unlinkat(CWD, path.as_path(), AtFlags::empty()) {
+            Err(Errno::NOENT) => Ok(()),
+            removed => Ok(removed?),
+        };
+    }
+    match mkdirat(CWD, parent.as_path(), Mode::RWXU) {
+        Err(error) if error != Errno::EXIST => return Err(error.into()),
+        _ => {}
+    }
+    let directory = openat(CWD, parent.as_path(), DIRECTORY, Mode::empty())?;
+    Ok(replace(&directory, name, content)?)
 }

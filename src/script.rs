@@ -7,6 +7,8 @@ pub mod facts;
 pub mod hook;
 pub mod layer;
 pub mod recorder;
+#[cfg(test)]
+mod tests;
 pub mod text;
 pub mod verbs;
 

@@ -1,15 +1,22 @@
 //! Where the state of a project lies on the host, and what of it the sandbox gets: a pure function of the host's facts.
 //! Makes nothing itself; what has to be made is part of the plan.
 
+pub mod moved;
+pub mod record;
+
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use sha2::{Digest, Sha256};
 
+use crate::diagnostic::Diagnostic;
 use crate::host::Host;
-use crate::host::tree::Kind;
+use crate::host::tree::{Kind, Node};
 use crate::invariants::plan::{Preparation, What};
+use crate::invariants::structure::LOCK;
 use crate::path::{EnvName, HostPath, SandboxPath};
+
+use record::Record;
 
 /// How many characters of a project's name its instance carries, for people who look into the directory.
 const NAME_MAX: usize = 40;
@@ -17,6 +24,10 @@ const NAME_MAX: usize = 40;
 const HASH_DIGITS: usize = 16;
 /// How many characters of an API key Claude Code remembers as approved.
 const KEY_TAIL: usize = 20;
+
+/// From how long ago on the last use is written anew, in seconds: a launch that writes nothing cannot leave anything half
+/// written, and nobody needs to know the minute.
+const USED_EVERY: u64 = 3600;
 
 /// The first content of the user's own memory, made once and never overwritten.
 const MEMORY: &str = include_str!("../policy/CLAUDE.md");
@@ -39,6 +50,10 @@ pub struct State {
     pub mounts: Vec<StateMount>,
     /// In the order in which they are made.
     pub preparations: Vec<Preparation>,
+    /// What is wrong with the state that is there already.
+    pub problems: Vec<Diagnostic>,
+    /// What is worth knowing: about what, and why.
+    pub notes: Vec<(String, String)>,
 }
 
 /// The whole hash of a path, as a name for what belongs to it.
@@ -70,6 +85,41 @@ pub fn instance_name(root: &HostPath) -> String {
     format!("{readable}-{digits}")
 }
 
+/// Whether a name is one that [`instance_name`] gives.
+#[must_use]
+pub fn is_instance_name(name: &OsStr) -> bool {
+    let bytes = name.as_bytes();
+    let digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    bytes
+        .rsplit(|byte| *byte == b'-')
+        .next()
+        .is_some_and(|hash| hash.len() == HASH_DIGITS && hash.len() + 1 < bytes.len() && hash.iter().all(digit))
+}
+
+/// What is wrong with a directory of the state, if anything: it must be one, the caller's, and nobody else's to write.
+#[must_use]
+pub fn unfit(path: &HostPath, kind: &Kind, owner: u32, mode: u32, uid: u32) -> Option<Diagnostic> {
+    let (wrong, hint) = match kind {
+        Kind::Directory if owner != uid => (
+            format!("belongs to the user {owner}, not to you"),
+            format!("start claudebox as that user, or move it away: mv {path} {path}.old"),
+        ),
+        Kind::Directory if mode & 0o022 != 0 => (
+            format!("can be written by others (mode {mode:04o})"),
+            format!("make it yours alone: chmod 700 {path}"),
+        ),
+        Kind::Directory => return None,
+        Kind::Link(_) => (
+            "is a symbolic link, and claudebox follows none in its own state".into(),
+            "put the directory itself there, or mount it there".into(),
+        ),
+        Kind::File | Kind::Socket | Kind::Special => {
+            ("is no directory".into(), format!("move it away: mv {path} {path}.old"))
+        }
+    };
+    Some(Diagnostic::new("state", format!("`{path}` {wrong}")).hint(hint))
+}
+
 /// Plans the state of this launch.
 #[must_use]
 pub fn plan(host: &Host) -> State {
@@ -94,9 +144,15 @@ impl Planner<'_> {
         let instances = base.join("instances").ok()?;
         let instance = instances.join(instance_name(self.host.instance_root())).ok()?;
         let claude = instance.join("claude").ok()?;
-        for directory in [&base, &auth, &instances, &instance, &claude] {
+        for directory in [&base, &auth, &instances, &instance] {
             self.directory(directory);
         }
+        // The lock before all else in the instance, the record next: what is left of a launch that is killed from here on
+        // is known for what it is.
+        let lock = instance.join("lock").ok()?;
+        self.lock(&lock)?;
+        self.record(instance.join(record::NAME).ok()?);
+        self.directory(&claude);
         let home = self.host.home.same_inside();
         let inside = home.join(".claude").ok()?;
         self.bind(inside.clone(), claude.clone(), true, "this project's own state");
@@ -122,13 +178,19 @@ impl Planner<'_> {
             "settings.json",
             "the user's own settings, for all projects",
         )?;
-        self.directory(&claude.join("sessions").ok()?);
+        let sessions = claude.join("sessions").ok()?;
+        match self.node(&sessions) {
+            Some(node) if node.kind != Kind::Directory => self.state.problems.push(displaced(&sessions)),
+            Some(_) => {}
+            None => self.state.preparations.push(Preparation::Directory(sessions)),
+        }
         // Claude Code names these files by its process id, which is the same in every sandbox.
         self.mount(
             inside.join("sessions").ok()?,
             What::Tmpfs(0o700),
             "the list of live sessions, of this one alone",
         );
+        self.state.notes.extend(moved::notes(self.host, &instances, &claude));
         Some(())
     }
 
@@ -138,14 +200,28 @@ impl Planner<'_> {
         let name = ".credentials.json";
         let file = auth.join(name).ok()?;
         let old = base.join(name).ok()?;
-        let moves = self.is_file(&old) && !self.is_file(&file);
-        if moves {
+        let there = |path: &HostPath| self.login_at(path);
+        let (newer, replace) = match (there(&old), there(&file)) {
+            // A login that someone put there, or that Claude Code outside made there, since the last one was written.
+            (Some(old), Some(file)) => (old.modified > file.modified, true),
+            (Some(_), None) => (true, self.node(&file).is_some()),
+            (None, _) => (false, false),
+        };
+        if newer {
             self.state.preparations.push(Preparation::Move {
                 from: old,
                 to: file.clone(),
+                replace,
             });
+        } else if let Some(node) = self.node(&old) {
+            let why = match node.kind {
+                Kind::Link(_) => "not used: it is a symbolic link; put the file itself there, or use /login inside",
+                Kind::File if node.length > 0 => "not used: the login in `auth` is newer",
+                _ => "not used: there is no login in it",
+            };
+            self.state.notes.push((old.to_string(), why.into()));
         }
-        if moves || self.is_file(&file) {
+        if newer || self.is_file(&file) {
             self.mount_point(&claude.join(name).ok()?);
             self.bind(
                 inside.join(name).ok()?,
@@ -169,8 +245,10 @@ impl Planner<'_> {
         let token = ["ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"]
             .into_iter()
             .any(|name| EnvName::new(name).is_ok_and(|name| self.host.variables.contains_key(&name)));
-        let logged_in = self.is_file(&auth.join(".credentials.json").ok()?)
-            || self.is_file(&self.host.places.state.join(".credentials.json").ok()?);
+        let logged_in = [auth, &self.host.places.state]
+            .into_iter()
+            .filter_map(|place| place.join(".credentials.json").ok())
+            .any(|file| self.login_at(&file).is_some());
         if key.is_none() && !token && !logged_in {
             return Some(());
         }
@@ -218,24 +296,85 @@ impl Planner<'_> {
         Some(())
     }
 
+    /// The instance is in use as long as the lock is held: first by the launcher, then by bubblewrap's process in the
+    /// sandbox, with which it ends however that ends. Inside, the file is read-only, so that nobody there can take it back.
+    fn lock(&mut self, path: &HostPath) -> Option<()> {
+        self.state.preparations.push(Preparation::Lock(path.clone()));
+        let reason = "says that this project's state is in use, for as long as the sandbox lives";
+        self.bind(SandboxPath::new(LOCK).ok()?, path.clone(), false, reason);
+        Some(())
+    }
+
+    fn record(&mut self, path: HostPath) {
+        let known = self
+            .host
+            .tree
+            .read(path.as_path(), record::LENGTH_MAX)
+            .ok()
+            .and_then(|text| Record::parse(&text).ok());
+        let here = (self.host.instance_root(), &self.host.volume);
+        if let Some(known) = &known
+            && (&known.root, &known.volume) == here
+            && self.host.now.saturating_sub(known.used) < USED_EVERY
+        {
+            return;
+        }
+        let exists = self.is_file(&path);
+        let content = Record {
+            root: self.host.instance_root().clone(),
+            volume: self.host.volume.clone(),
+            made: known.map_or(self.host.now, |known| known.made),
+            used: self.host.now,
+        };
+        let content = content.text();
+        self.state.preparations.push(if exists {
+            let says = "whose state this is, and when it was used last";
+            Preparation::Replace { path, content, says }
+        } else {
+            let secret = false;
+            Preparation::File { path, content, secret }
+        });
+    }
+
+    fn node(&self, path: &HostPath) -> Option<Node> {
+        self.host.tree.node(path.as_path()).ok().flatten()
+    }
+
     fn is_file(&self, path: &HostPath) -> bool {
-        matches!(self.host.tree.node(path.as_path()), Ok(Some(node)) if node.kind == Kind::File)
+        self.node(path).is_some_and(|node| node.kind == Kind::File)
+    }
+
+    /// A file with a login in it: an empty one is only a mount point.
+    fn login_at(&self, path: &HostPath) -> Option<Node> {
+        self.node(path)
+            .filter(|node| node.kind == Kind::File && node.length > 0)
     }
 
     fn directory(&mut self, path: &HostPath) {
-        if !matches!(self.host.tree.node(path.as_path()), Ok(Some(_))) {
-            self.state.preparations.push(Preparation::Directory(path.clone()));
+        match self.host.tree.node(path.as_path()) {
+            Ok(None) => self.state.preparations.push(Preparation::Directory(path.clone())),
+            Ok(Some(node)) => {
+                let problem = unfit(path, &node.kind, node.uid, node.mode, self.host.uid);
+                self.state.problems.extend(problem);
+                self.state.preparations.push(Preparation::Existing(path.clone()));
+            }
+            Err(error) => self.state.problems.push(
+                Diagnostic::new("state", error.to_string())
+                    .hint("claudebox keeps its state in `~/.claudebox`; check its owner and its mode"),
+            ),
         }
     }
 
     /// An empty file to mount over, made by us with our modes instead of by bubblewrap with its own.
     fn mount_point(&mut self, path: &HostPath) {
-        if !matches!(self.host.tree.node(path.as_path()), Ok(Some(_))) {
-            self.state.preparations.push(Preparation::File {
+        match self.node(path) {
+            None => self.state.preparations.push(Preparation::File {
                 path: path.clone(),
                 content: Vec::new(),
                 secret: false,
-            });
+            }),
+            Some(node) if node.kind != Kind::File => self.state.problems.push(displaced(path)),
+            Some(_) => {}
         }
     }
 
@@ -246,6 +385,13 @@ impl Planner<'_> {
     fn mount(&mut self, at: SandboxPath, what: What, reason: &'static str) {
         self.state.mounts.push(StateMount { at, what, reason });
     }
+}
+
+/// Something else lies where a mount belongs, in the part of the state that can be written from inside.
+fn displaced(path: &HostPath) -> Diagnostic {
+    Diagnostic::new("state", format!("`{path}` is not what claudebox made there")).hint(format!(
+        "it was replaced from inside the sandbox: look at it, and move it away: mv {path} {path}.old"
+    ))
 }
 
 #[cfg(test)]

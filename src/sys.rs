@@ -5,6 +5,7 @@ pub mod namespace;
 pub mod netlink;
 
 use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 
 /// The first descriptor that is not standard input, output or error.
 const FIRST_OTHER: libc::c_uint = 3;
@@ -150,6 +151,73 @@ pub fn try_user_namespace() -> io::Result<()> {
 pub fn ids() -> (u32, u32) {
     // SAFETY: both calls take nothing, always succeed and touch no memory.
     unsafe { (libc::getuid(), libc::getgid()) }
+}
+
+/// A lock on a whole file that belongs to its open description: it ends when the last descriptor of that is closed, and it
+/// stands against the locks of processes that fcntl(2) has, which is what bubblewrap's `--lock-file` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// With others of its kind. The file must be open for reading.
+    Shared,
+    /// Alone. The file must be open for writing.
+    Alone,
+}
+
+impl Lock {
+    fn describe(self) -> libc::flock {
+        // SAFETY: the type is plain numbers, for each of which zero is a value; zero is the whole file, from its start.
+        let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+        lock.l_type = match self {
+            Self::Shared => libc::F_RDLCK as libc::c_short,
+            Self::Alone => libc::F_WRLCK as libc::c_short,
+        };
+        lock.l_whence = libc::SEEK_SET as libc::c_short;
+        lock
+    }
+}
+
+fn lock(file: impl AsFd, command: libc::c_int, lock: &mut libc::flock) -> io::Result<()> {
+    loop {
+        // SAFETY: the descriptor is open for the time of the call, and the structure is ours and of the type the call takes.
+        let result = unsafe { libc::fcntl(file.as_fd().as_raw_fd(), command, std::ptr::from_mut(lock)) };
+        if result != -1 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+/// Takes a lock, and waits for it as long as it takes.
+///
+/// # Errors
+/// The kernel's answer; some network file systems have no locks.
+pub fn lock_wait(file: impl AsFd, kind: Lock) -> io::Result<()> {
+    lock(file, libc::F_OFD_SETLKW, &mut kind.describe())
+}
+
+/// Takes a lock if nobody is in its way: says whether it did.
+///
+/// # Errors
+/// As [`lock_wait`].
+pub fn lock_now(file: impl AsFd, kind: Lock) -> io::Result<bool> {
+    match lock(file, libc::F_OFD_SETLK, &mut kind.describe()) {
+        Ok(()) => Ok(true),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether anybody's lock is in the way of one that is alone. Takes none, and needs no right to write.
+///
+/// # Errors
+/// As [`lock_wait`].
+pub fn is_locked(file: impl AsFd) -> io::Result<bool> {
+    let mut seen = Lock::Alone.describe();
+    lock(file, libc::F_OFD_GETLK, &mut seen)?;
+    Ok(seen.l_type != libc::F_UNLCK as libc::c_short)
 }
 
 /// The caller's supplementary groups. None where the kernel does not tell: then a file that only a group may read counts

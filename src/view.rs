@@ -67,16 +67,18 @@ impl<'run> View<'run> {
                     links: 1,
                     length: 0,
                     identity: (0, 0),
+                    modified: 0,
                 })
             };
             match preparation {
                 Preparation::Directory(path) => {
                     prepared.insert(path.as_path(), node(tree::Kind::Directory, 0o700));
                 }
-                Preparation::File { path, .. } => {
+                Preparation::Existing(_) => {}
+                Preparation::Lock(path) | Preparation::File { path, .. } | Preparation::Replace { path, .. } => {
                     prepared.insert(path.as_path(), node(tree::Kind::File, 0o600));
                 }
-                Preparation::Move { from, to } => {
+                Preparation::Move { from, to, .. } => {
                     prepared.insert(to.as_path(), host.tree.node(from.as_path()).ok().flatten());
                     prepared.insert(from.as_path(), None);
                 }

@@ -91,7 +91,17 @@ fn every_code_is_on_the_page() {
         let code = line.strip_prefix("## `").or_else(|| line.strip_prefix("| `"));
         named.extend(code.and_then(|rest| rest.split('`').next()).map(str::to_string));
     }
-    assert_eq!(named, used);
+    // Some codes reach their error through a function or a table: they are words of the program all the same.
+    let words: String = files(&root().join("src"), ".rs")
+        .iter()
+        .map(|file| fs::read_to_string(file).expect("a source file"))
+        .collect();
+    let missing: Vec<&String> = used.difference(&named).collect();
+    let idle: Vec<&String> = named
+        .difference(&used)
+        .filter(|code| !words.contains(&format!("\"{code}\"")))
+        .collect();
+    assert_eq!((missing, idle), (Vec::<&String>::new(), Vec::<&String>::new()));
 }
 
 /// Every policy in the book and in the README loads and is granted, on top of the bundled one.

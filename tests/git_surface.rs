@@ -299,4 +299,213 @@ as_both! {
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
+
+    /// The honest use: what a developer does in a day, in a plain repository and in a linked worktree, and the host agrees.
+    fn git_works_inside(user: User) {
+        for worktree in [false, true] {
+            let test = repository(user);
+            host(&test, "git init -q --bare ../remote.git && git remote add origin ../remote.git && git push -q origin main");
+            let directory = if worktree {
+                host(&test, "git worktree add -q ../wt");
+                "~/wt"
+            } else {
+                "[PROJECT]"
+            };
+            let policy = "fn mounts(host) { base::mounts(host); mount::rw(\"~/remote.git\", \"to push\"); }";
+            let test = boxed(test.policy(policy), DAY).current(directory);
+            let run = test.start();
+            assert_eq!((run.stdout.as_str(), run.stderr.as_str(), run.exit), ("done\n", "", 0), "worktree: {worktree}");
+            let log = test.control(&["sh", "-c", &format!("cd {directory} && git fsck --strict --no-dangling 2>&1 && git log --format=%s -2")]);
+            assert_eq!((log.stdout.as_str(), log.exit), ("picked\nside\n", 0), "{log:?}");
+            assert_eq!(reservations(&test.home()), [] as [std::path::PathBuf; 0]);
+        }
+    }
+
+    /// What cannot be done inside says so, and nothing half-done is left.
+    fn what_is_the_users_says_so(user: User) {
+        let test = repository(user);
+        let before = test.snapshot();
+        let script = "git config user.email x; git remote add o u; git branch -q x; git branch -m x y; echo $?; git branch -D y > /dev/null";
+        let busy = "error: could not write config file .git/config: Device or resource busy\n";
+        let test = boxed(test, script);
+        let run = test.start();
+        assert_eq!((run.stdout.as_str(), run.exit), ("128\n", 0), "{run:?}");
+        assert!(run.stderr.contains("Device or resource busy"), "{busy}{run:?}");
+        let config = test.at(".git/config");
+        assert_eq!(before[&config], test.snapshot()[&config]);
+        let told = boxed(test, "grep -c 'Device or resource busy' /etc/claude-code/CLAUDE.md");
+        told.stdout("1\n").run();
+    }
+
+    /// A policy opens one of them by name, and the audit says it.
+    fn one_is_opened_by_name(user: User) {
+        let policy = "fn mounts(host) {\n    base::mounts(host);\n    mount::open(host.project + \"/.git/config\", \"the agent sets remotes\");\n}\n";
+        let test = repository(user).policy(policy);
+        let test = test.args(["--yes", "--net", "none", "--exec", "--", "sh", "-c", "git remote add o u && git remote && mv .git g"]);
+        let run = test.start();
+        assert_eq!((run.stdout.as_str(), run.exit), ("o\n", 1), "{run:?}");
+        assert!(run.stderr.contains("\n  open   [PROJECT]/.git/config  the agent sets remotes\n"), "{run:?}");
+        assert!(run.stderr.ends_with("mv: cannot move '.git' to 'g': Device or resource busy\n"), "{run:?}");
+    }
+
+    /// Files of other programs that exist are read-only with the way to them; those that ask to be run are not.
+    fn what_other_programs_obey_is_read_only(user: User) {
+        let names = [".envrc", ".claude/settings.json", ".claude/hooks/x", ".mcp.json", ".vscode/tasks.json", ".npmrc", ".cargo/config.toml"];
+        let prepared = || names.iter().fold(repository(user), |test, name| test.file(name, "old\n").file("Makefile", "old\n"));
+        let script = "for f in .envrc .claude/settings.json .claude/hooks/x .mcp.json .vscode/tasks.json .npmrc .cargo/config.toml Makefile CLAUDE.md; do \
+                      (echo new > $f) 2>/dev/null && echo wrote $f; done; \
+                      for d in .claude .claude/hooks .vscode .cargo; do mv $d x 2>/dev/null && echo moved $d; done; true";
+        let control = prepared();
+        let words: Vec<&str> = NAIVE.iter().copied().chain([script]).collect();
+        assert_eq!(control.control(&words).stdout.lines().count(), 12 , "the control could not write");
+        boxed(prepared(), script).stdout("wrote Makefile\nwrote CLAUDE.md\n").run();
+    }
+
+    /// A repository that points elsewhere is refused before anything is mounted.
+    fn forged_pointers_are_refused(user: User) {
+        let refused = |test: Test, text: &str| {
+            let test = boxed(test, "touch ran").stderr(text).exit(125);
+            let before = test.snapshot();
+            test.compare(&test.start());
+            assert_eq!(test.snapshot(), before);
+        };
+        let victim = |test: Test| {
+            let test = test.file("~/.gitconfig", "[user]\n\tname = n\n\temail = e@example.com\n");
+            host(&test, "git init -q ../victim && git -C ../victim commit -q --allow-empty -m v");
+            test
+        };
+        refused(Test::new().who(user).file(".git", "gitdir: [HOME]/.ssh\n").directory("~/.ssh"), SSH);
+        refused(victim(Test::new().who(user)).file(".git", "gitdir: [HOME]/victim/.git\n"), VICTIM);
+        refused(victim(Test::new().who(user)).file(".git", "gitdir: ..\n"), ABOVE);
+        refused(Test::new().who(user).link(".git", "../victim/.git"), LINK);
+        let forged = repository(user);
+        host(&forged, "mkdir -p ../victim && cp -r .git ../victim/.git && echo ../../victim/.git > .git/commondir");
+        refused(forged, COMMON);
+        let linked = repository(user);
+        host(&linked, "ln .git/config ../config");
+        refused(linked, HARD_LINK);
+    }
+
+    /// A source that is exchanged with a link to a secret without pause, while sandboxes start: each shows what was checked, or nothing.
+    fn a_race_is_lost_by_who_exchanges_names(user: User) {
+        let policy = "fn mounts(host) { base::mounts(host); mount::ro(host.project + \"/shared\", \"/srv/shared\", \"data\"); }";
+        let test = repository(user).file("shared/id", "data\n").file("~/.ssh/id", "SECRET\n").attack().policy(policy);
+        let mut racer = test.spawn_control(&["./attack", "swap", "shared", "[HOME]/.ssh"]);
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(racer.stdout()), &mut line).expect("the first line");
+
+        let naive = "[ ! -L shared ] && bwrap --ro-bind / / --ro-bind shared /srv cat /srv/id";
+        let shown = (0..500).any(|_| test.control(&["sh", "-c", naive]).stdout == "SECRET\n");
+        assert!(shown, "the control never showed the secret");
+
+        let test = boxed(test, "cat /srv/shared/id");
+        let (mut started, mut caught) = (0, 0);
+        for _ in 0..150 {
+            let run = test.start();
+            match (run.stdout.as_str(), run.exit) {
+                ("data\n", 0) => started += 1,
+                // Refused by the plan, by the comparison, or by bubblewrap.
+                ("", 1 | 125) => caught += u32::from(run.stderr.starts_with("error[mounts-verified]: `/srv/shared` is not what was checked")),
+                _ => panic!("{run:?}"),
+            }
+        }
+        assert!(started > 0 && caught > 0, "{started} went through, {caught} were caught late");
+    }
+
+    /// A session that is killed at any moment leaves the repository as it was.
+    fn a_killed_session_leaves_the_repository_as_it_was(user: User) {
+        const MOMENTS: u64 = 100;
+        let test = repository(user);
+        host(&test, "rm -r .git/hooks && git config extensions.worktreeConfig true && git init -q nested");
+        let test = boxed(test, "sleep 600");
+        let mut before = test.snapshot();
+        before.retain(|path, _| path.starts_with(test.project()));
+        for moment in 0..MOMENTS {
+            let running = test.spawn();
+            // Spread over the start, which takes some ten milliseconds, and not evenly, so that no step is always missed.
+            std::thread::sleep(std::time::Duration::from_micros((moment * 7919) % 40_000));
+            drop(running);
+        }
+        let clean = || {
+            let mut after = test.snapshot();
+            after.retain(|path, _| path.starts_with(test.project()));
+            after == before
+        };
+        let ended = (0..100).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            clean()
+        });
+        assert!(ended, "left: {:?}", reservations(&test.home()));
+    }
+
+    /// What one session reserved stays as long as another one needs it.
+    fn two_sessions_share_what_is_reserved(user: User) {
+        let test = repository(user);
+        host(&test, "rm -r .git/hooks");
+        let first = boxed(test.clone(), "echo up; sleep 600");
+        let mut running = first.spawn();
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(running.stdout()), &mut line).expect("the first line");
+        let script = "touch go; while [ -e go ]; do sleep 0.05; done; (echo x > .git/commondir) 2>&1; (touch .git/hooks/x) 2>&1; ls -d .git/hooks .git/commondir";
+        let second = boxed(test.clone(), script);
+        let thread = {
+            let second = second.clone();
+            std::thread::spawn(move || second.start())
+        };
+        while !second.at("go").exists() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        drop(running);
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::fs::remove_file(second.at("go")).expect("the session's own file");
+        let run = thread.join().expect("the second session");
+        let text = "sh: 1: cannot create .git/commondir: Read-only file system\ntouch: cannot touch '.git/hooks/x': Read-only file system\n.git/commondir\n.git/hooks\n";
+        assert_eq!((run.stdout.as_str(), run.stderr.as_str(), run.exit), (text, "", 0));
+        assert!(!second.at(".git/hooks").exists() && !second.at(".git/commondir").exists());
+    }
 }
+
+/// A day's work, each step of which must succeed.
+pub const DAY: &str = "set -e
+exec 3>&1 >/dev/null 2>err
+trap 'rc=$?; [ $rc = 0 ] || cat err >&3' EXIT
+base=$(git branch --show-current)
+echo two > b.txt; git add b.txt; git commit -q -m two; git commit -q --amend -m two
+git switch -q -c side; echo side > c.txt; git add .; git reset -q err; git commit -q -m side
+git switch -q $base; git merge -q side; git branch -d side; git branch other; git switch -q other
+echo x > d.txt; git add d.txt; git commit -q -m picked; git switch -q $base; git cherry-pick other; git branch -D other
+git rebase -q --exec true HEAD~1; GIT_SEQUENCE_EDITOR=true git rebase -q -i HEAD~1
+echo change >> a.txt; git stash; git stash pop; git checkout a.txt
+git revert --no-edit HEAD; git reset -q --hard HEAD~1
+git tag t; git fetch -q origin; git push -q origin HEAD:refs/heads/work; git push -q origin --delete work; git pull -q --rebase origin main
+git worktree add -q ./inner; (cd inner; git commit -q --allow-empty -m inner); git worktree remove --force inner; git branch -D inner
+git gc -q || true; git notes add -m n; git bisect start; git bisect reset; git archive HEAD > /dev/null; git clean -fdxq -e err; git init -q fresh; rm -rf fresh; git status
+echo done >&3
+";
+
+// text: from the program
+const SSH: &str = "error[git-pointers]: `[HOME]/.ssh/HEAD` is missing
+hint: no git directory is without it: look at who wrote the pointer
+";
+// text: from the program
+const VICTIM: &str =
+    "error[git-pointers]: `[PROJECT]/.git` claims the git directory `[HOME]/victim/.git`, which does not name it in return
+hint: if you made it with `git init --separate-git-dir`, name it in your policy: mount::rw(\"[HOME]/victim/.git\", \"why\")
+";
+// text: from the program
+const ABOVE: &str = "error[git-pointers]: `[HOME]` is your home directory or above it, and named as a git directory
+hint: look at who wrote the `.git` file of this project
+";
+// text: from the program
+const LINK: &str = "error[git-pointers]: `[PROJECT]/.git` is a symbolic link
+hint: a link cannot be protected from being replaced; a file with `gitdir: PATH` does the same
+";
+// text: from the program
+const COMMON: &str =
+    "error[git-pointers]: `[PROJECT]/.git/commondir` sends git to the configuration and the hooks of another directory
+hint: git makes this file in linked worktrees alone: look at who wrote it, and remove it before git runs here
+";
+// text: from the program
+const HARD_LINK: &str = "error[git-pointers]: `[PROJECT]/.git/config` has 2 names (hard links)
+hint: replace it by a copy of itself
+";

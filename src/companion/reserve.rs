@@ -5,13 +5,14 @@
 //! A record's lock is shared by the sessions that use the name. Whoever gets it alone may make or remove.
 
 use std::ffi::{OsStr, OsString};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, ResolveFlags, Stat, flock, fstat, ftruncate, mkdirat,
-    open, openat, openat2, statat, unlinkat,
+    AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, ResolveFlags, Stat, flock, fstat, ftruncate, linkat,
+    mkdirat, open, openat, openat2, statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -224,8 +225,23 @@ impl Place {
             mkdirat(&self.directory, self.name(), Mode::from_raw_mode(0o755))?;
             return statat(&self.directory, self.name(), AtFlags::SYMLINK_NOFOLLOW);
         }
+        // Whole or not at all: git on the host, and other sessions, must never read it without its content.
+        let mode = Mode::from_raw_mode(0o444);
+        let nameless = openat(
+            &self.directory,
+            ".",
+            OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC,
+            mode,
+        );
+        if let Ok(file) = nameless {
+            rustix::io::write(&file, kind.bytes())?;
+            let by_number = format!("/proc/self/fd/{}", file.as_raw_fd());
+            linkat(CWD, by_number, &self.directory, self.name(), AtFlags::SYMLINK_FOLLOW)?;
+            return fstat(&file);
+        }
+        // A file system without nameless files: there is a moment, then.
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(&self.directory, self.name(), flags, Mode::from_raw_mode(0o444))?;
+        let file = openat(&self.directory, self.name(), flags, mode)?;
         rustix::io::write(&file, kind.bytes())?;
         fstat(&file)
     }

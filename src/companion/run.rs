@@ -13,7 +13,8 @@ use super::reserve::Reservations;
 use super::task::{Task, Want};
 use super::{Ends, KNOCK, YES, holders, info, verify};
 use crate::diagnostic::{Diagnostic, Refusal};
-use crate::{output, sys};
+use crate::host::tree::Tree;
+use crate::{leftover, output, prepare, sys};
 
 /// The longest answer of `--info-fd` that is read.
 const INFO_MAX: usize = 4096;
@@ -45,6 +46,8 @@ pub(super) fn companion(task: Task, ends: Ends) -> i32 {
     };
     session.know(&reservations);
     if gate.write_all(&[YES]).is_ok() {
+        // While bubblewrap makes the sandbox, before anything runs in it.
+        let before = leftover::look(&Tree::real(), &session.task.places);
         session.open_gate(&mut gate, info);
         // Whoever still waits there reads the end of it, and starts nothing.
         let _ = gate.shutdown(Shutdown::Write);
@@ -52,6 +55,9 @@ pub(super) fn companion(task: Task, ends: Ends) -> i32 {
         if session.first.is_none() {
             holders::end(&gate.into(), other);
         }
+        let places = &session.task.places;
+        let text = leftover::report::after(&Tree::real(), places, &before);
+        let _ = prepare::report(&places.report, text.as_bytes());
     }
     reservations.release();
     0

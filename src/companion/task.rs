@@ -2,6 +2,7 @@
 
 use crate::host::Host;
 use crate::invariants::plan::{Plan, Reserved, What};
+use crate::leftover;
 use crate::path::{HostPath, SandboxPath};
 
 /// The task of one companion.
@@ -13,6 +14,8 @@ pub struct Task {
     pub(super) reserved: Vec<Reserved>,
     /// What must be seen inside.
     pub(super) checks: Vec<Check>,
+    /// Where to look for what the session leaves.
+    pub(super) places: leftover::Places,
 }
 
 /// One place inside, and what must be there.
@@ -63,6 +66,7 @@ impl Task {
             records: host.reservation_records(),
             reserved: plan.reserved().to_vec(),
             checks: checks.collect(),
+            places: leftover::Places::of(host),
         }
     }
 }

@@ -113,22 +113,22 @@ fn variables(launch: &Launch, parts: &Parts) -> (Vec<(String, Vec<Item>)>, usize
 fn network(launch: &Launch, parts: &Parts) -> Table {
     let mut rows = Vec::new();
     for (id, told) in launch.decided.trace.iter() {
-        if told.effect == Effect::Network {
+        if matches!(told.effect, Effect::Network | Effect::Open | Effect::Publish) {
             let fate = launch.decided.verdict.fates.get(&id);
             let fate = fate
                 .map(|fate| fate_text(fate, &launch.decided.trace))
                 .unwrap_or_default();
-            let mark = if id == parts.network_decision {
+            let opened = told.effect != Effect::Network && fate.is_empty();
+            let mark = if id == parts.network_decision || opened {
                 "in force"
             } else {
                 &fate
             };
-            rows.push(vec![
-                told.subject.clone(),
-                told.reason.clone(),
-                place(&told.site),
-                mark.to_string(),
-            ]);
+            let subject = match told.effect {
+                Effect::Network => told.subject.clone(),
+                effect => format!("{} {}", effect.word(), told.subject),
+            };
+            rows.push(vec![subject, told.reason.clone(), place(&told.site), mark.to_string()]);
         }
     }
     rows

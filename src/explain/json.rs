@@ -7,6 +7,7 @@ pub mod dry_run;
 use crate::diagnostic::{Diagnostic, Refusal};
 use crate::invariants::Fate;
 use crate::invariants::plan::{Mount, Origin, Parts, Variable, What};
+use crate::net::reach::Reach;
 use crate::path::EnvName;
 use crate::trace::{Site, Trace};
 use crate::view::Seen;
@@ -68,6 +69,13 @@ pub fn subjects(launch: &Launch, answers: &[Answer]) -> String {
                     mode: network.word(),
                     decision: noted(&mut named, decision.index()),
                 }),
+                reachable: answer.reach.as_ref().and_then(Reach::is_open),
+                reach: answer.reach.as_ref().map(ToString::to_string),
+                decision: answer
+                    .reach
+                    .as_ref()
+                    .and_then(Reach::decision)
+                    .map(|decision| noted(&mut named, decision.index())),
             },
         })
         .collect();

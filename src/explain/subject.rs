@@ -9,6 +9,7 @@ use crate::draft::Network;
 use crate::host::Host;
 use crate::host::tree::{Resolved, Tree, Unreadable};
 use crate::invariants::plan::{Mount, Parts, Variable};
+use crate::net::reach::{self, Reach, Target};
 use crate::path::{EnvName, HostPath, SandboxPath, printable};
 use crate::trace::{DecisionId, Effect};
 use crate::view::{Seen, View};
@@ -81,6 +82,8 @@ pub struct AddressAnswer {
     pub asked: String,
     /// The network there is, and the decision behind it; `None` where the policy did not come to an end.
     pub network: Option<(Network, DecisionId)>,
+    /// Whether it can be reached; `None` too where the question cannot be understood.
+    pub reach: Option<Reach>,
 }
 
 enum Subject {
@@ -100,6 +103,7 @@ pub fn answers<'run>(launch: &Launch<'run>, subjects: &[OsString]) -> Vec<Answer
             Subject::Path(path) => Answer::Path(Box::new(path_answer(launch, view.as_ref(), asked, path))),
             Subject::Variable(name) => Answer::Variable(variable_answer(launch, parts, name)),
             Subject::Address(asked) => Answer::Address(AddressAnswer {
+                reach: parts.and_then(|parts| Some(reach::ask(parts, &Target::parse(&asked)?))),
                 asked,
                 network: parts.map(|parts| (parts.network, parts.network_decision)),
             }),
@@ -123,6 +127,12 @@ fn subject(host: &Host, parts: Option<&Parts>, asked: &OsStr) -> Subject {
         && let Ok(name) = EnvName::new(OsStr::from_bytes(name))
     {
         return Subject::Variable(name);
+    }
+    // With its protocol, `host:port/udp`, an address has a slash too.
+    if let Some(text) = asked.to_str()
+        && Target::parse(text).is_some()
+    {
+        return Subject::Address(text.to_string());
     }
     if bytes.contains(&b'/') || bytes.starts_with(b"~") || bytes == b"." || bytes == b".." {
         return path();

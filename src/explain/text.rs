@@ -4,6 +4,7 @@ use crate::draft::Network;
 use crate::host::tree::{Kind as HostKind, Resolved};
 use crate::invariants::plan::{Mount, Origin, What};
 use crate::leak;
+use crate::net::reach::Reach;
 use crate::path::printable;
 use crate::style::{Style, Tone};
 use crate::trace::DecisionId;
@@ -264,15 +265,17 @@ impl Text<'_> {
                 "is not decided: the policy did not come to an end",
             );
         };
-        let (tone, says) = match network {
-            Network::None => (Tone::Hint, "cannot be reached: there is no network"),
-            Network::Internet => (
-                Tone::Good,
-                "can be reached if it is on the internet, and not if it is on the local network or this host",
+        let (tone, says) = match (&answer.reach, network) {
+            (Some(reach), Network::Host) => (Tone::Warn, reach.to_string()),
+            (Some(reach), _) if reach.is_open() == Some(true) => (Tone::Good, reach.to_string()),
+            (Some(reach), _) => (Tone::Hint, reach.to_string()),
+            (None, _) => (
+                Tone::Hint,
+                "is no address: write `HOST:PORT`, or `[ADDRESS]:PORT`".into(),
             ),
-            Network::Host => (Tone::Warn, "can be reached as from the host, whose network it is"),
         };
-        self.heading(&answer.asked, tone, says);
+        self.heading(&answer.asked, tone, &says);
+        let decision = answer.reach.as_ref().and_then(Reach::decision).unwrap_or(decision);
         self.decision("because", decision);
     }
 }

@@ -157,6 +157,26 @@ impl From<Unreadable> for Forged {
     }
 }
 
+/// Whether an entry of a configuration makes git run a program, or read other files that could.
+#[must_use]
+pub fn runs(entry: &config::Entry) -> bool {
+    let names = || {
+        entry
+            .value
+            .as_ref()
+            .is_some_and(|value| named::names_command(entry, value))
+    };
+    let monitor = entry.is("core", "fsmonitor")
+        && entry.value.as_deref().is_none_or(|value| {
+            matches!(
+                value.to_ascii_lowercase().as_slice(),
+                b"" | b"true" | b"false" | b"yes" | b"no" | b"on" | b"off" | b"0" | b"1"
+            )
+        });
+    let includes = matches!(&*entry.section, b"include" | b"includeif") && entry.key == b"path";
+    !monitor && (names() || includes || entry.is("core", "hookspath"))
+}
+
 /// Finds the repository of `start`, a canonical path: the nearest directory upward that holds `.git` or is a bare
 /// repository.
 ///

@@ -55,6 +55,8 @@ pub struct Node {
     pub length: u64,
     /// Device and inode number: the file's identity.
     pub identity: (u64, u64),
+    /// When the content was changed, in seconds since 1970.
+    pub modified: i64,
 }
 
 /// Where a path leads once every symlink was followed.
@@ -233,6 +235,20 @@ impl Tree {
         Ok(entries)
     }
 
+    /// Where a written path leads, if anything is there: for a path that git's files hold, which may go up by `..`.
+    #[must_use]
+    pub fn follow(&self, path: &Path) -> Option<HostPath> {
+        let mut here = HostPath::root();
+        for component in path.components() {
+            match component {
+                std::path::Component::Normal(name) => here = self.resolve(&here.join(name).ok()?).ok()?.path,
+                std::path::Component::ParentDir => here = here.parent().unwrap_or_else(HostPath::root),
+                _ => {}
+            }
+        }
+        self.node(here.as_path()).ok().flatten().map(|_| here)
+    }
+
     /// The names in a directory, sorted; empty where there is no such directory.
     ///
     /// # Errors
@@ -255,6 +271,7 @@ fn described_node(kind: Kind, uid: u32) -> Node {
         links: 1,
         length: 0,
         identity: (1, 1),
+        modified: 0,
     }
 }
 
@@ -280,6 +297,7 @@ fn node_of(path: &Path, metadata: &std::fs::Metadata) -> Result<Node, Unreadable
         links: metadata.nlink(),
         length: metadata.len(),
         identity: (metadata.dev(), metadata.ino()),
+        modified: metadata.mtime(),
     })
 }
 
@@ -291,6 +309,19 @@ fn unreadable(path: &Path, error: &io::Error) -> Unreadable {
     Unreadable {
         path: path.to_path_buf(),
         why: plain(error),
+    }
+}
+
+/// What kind of file the mode of a stat(2) speaks of; where a link points is not in it.
+#[must_use]
+pub fn kind_of(mode: u32) -> Kind {
+    use rustix::fs::FileType;
+    match FileType::from_raw_mode(mode) {
+        FileType::Directory => Kind::Directory,
+        FileType::RegularFile => Kind::File,
+        FileType::Symlink => Kind::Link(PathBuf::new()),
+        FileType::Socket => Kind::Socket,
+        _ => Kind::Special,
     }
 }
 

@@ -55,6 +55,11 @@ impl Checker<'_> {
         self.violation(error.hint(hint), decision);
     }
 
+    /// Whether a path is the directory of this launch's guard, which is made just before the start.
+    pub(super) fn is_guards(&self, path: &HostPath) -> bool {
+        matches!(&self.host.nix_daemon.access, Access::Guarded(guard) if guard.directory == *path)
+    }
+
     /// What became of the daemon, once all mounts are known: for the audit, and for the launch, which starts the guard.
     pub(super) fn nix_daemon(&mut self) -> Option<NixDaemon> {
         let daemon = &self.host.nix_daemon;

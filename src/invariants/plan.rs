@@ -73,11 +73,16 @@ pub struct Mount {
     pub decision: DecisionId,
 }
 
-/// Something the launcher makes on the host before it starts the sandbox, if it is not there yet. Never replaces anything.
+/// Something the launcher makes on the host before it starts the sandbox, if it is not there yet. Replaces nothing but the
+/// record of the last start, and a login by a newer one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Preparation {
     /// A directory with mode 0700.
     Directory(HostPath),
+    /// A directory that is there already: it is looked at again, for it must be the caller's alone.
+    Existing(HostPath),
+    /// An empty file with mode 0600 that is held with a lock until the sandbox has its own.
+    Lock(HostPath),
     /// A file with mode 0600.
     File {
         /// The path.
@@ -87,12 +92,23 @@ pub enum Preparation {
         /// Whether the content must not be shown.
         secret: bool,
     },
-    /// A file that lies at an old place is moved to a new one that is free.
+    /// A file that is replaced as a whole, by a rename.
+    Replace {
+        /// The path.
+        path: HostPath,
+        /// The new content.
+        content: Vec<u8>,
+        /// What is in it, for a dry run: the content tells the time.
+        says: &'static str,
+    },
+    /// A file that lies at an old place is moved to a new one, and is the caller's alone afterwards (mode 0600).
     Move {
         /// The old place.
         from: HostPath,
         /// The new place.
         to: HostPath,
+        /// Whether it replaces an older file there.
+        replace: bool,
     },
 }
 
@@ -101,7 +117,12 @@ impl Preparation {
     #[must_use]
     pub fn path(&self) -> &HostPath {
         match self {
-            Self::Directory(path) | Self::File { path, .. } | Self::Move { to: path, .. } => path,
+            Self::Directory(path)
+            | Self::Existing(path)
+            | Self::Lock(path)
+            | Self::File { path, .. }
+            | Self::Replace { path, .. }
+            | Self::Move { to: path, .. } => path,
         }
     }
 }
@@ -116,6 +137,8 @@ pub struct Reserved {
     pub content: Reservation,
     /// Where the companion notes that it was made.
     pub record: HostPath,
+    /// Whether nothing is there yet. Where something is, it is taken over if a session left it, and else the user's own.
+    pub absent: bool,
 }
 
 /// The sandbox's way to the Nix daemon.

@@ -19,6 +19,9 @@ use super::plan::{Mount, Preparation, Variable, What};
 /// The place of the launcher's first process inside, which restores the signals and runs the command.
 pub const INIT: &str = "/run/claudebox/init";
 
+/// The place of the file inside whose lock says that the instance is in use.
+pub const LOCK: &str = "/run/claudebox/lock";
+
 /// The hostname inside.
 pub const HOSTNAME: &str = "claudebox";
 
@@ -99,7 +102,13 @@ impl Checker<'_> {
 
     /// The project's own state and the shared login.
     pub(super) fn state_mounts(&mut self) -> State {
-        let state = state::plan(self.host);
+        let mut state = state::plan(self.host);
+        for problem in std::mem::take(&mut state.problems) {
+            self.refuse(problem);
+        }
+        for (subject, reason) in std::mem::take(&mut state.notes) {
+            self.host_rule(Effect::Note, subject, &reason, "state");
+        }
         self.prepared
             .extend(state.preparations.iter().map(Preparation::path).cloned());
         for mount in &state.mounts {

@@ -123,7 +123,7 @@ impl Checker<'_> {
                 continue;
             }
             let protection = match protection {
-                Protection::ReadOnly => self.reserved_by_another(&path).unwrap_or(protection),
+                Protection::ReadOnly => self.perhaps_reserved(&path).unwrap_or(protection),
                 other => other,
             };
             for at in self.places(writable, &path) {
@@ -142,17 +142,24 @@ impl Checker<'_> {
         }
     }
 
-    /// What another session reserved looks like a file of the user's: it has to be known as what it is, or it would go
-    /// with that session and leave its name open in this one.
-    fn reserved_by_another(&self, path: &HostPath) -> Option<Protection> {
-        let record = self.host.reservation_record(path).ok()?;
-        self.host.tree.node(record.as_path()).ok()??;
+    /// What another session reserved looks like an empty file or directory of the user's, and goes with that session: it is
+    /// reserved here too. The companion knows the user's own from it, and leaves them.
+    fn perhaps_reserved(&self, path: &HostPath) -> Option<Protection> {
         let node = self.host.tree.node(path.as_path()).ok()??;
-        match node.kind {
-            Kind::Directory => Some(Protection::Reserve(Reservation::EmptyDirectory)),
-            Kind::File if node.length == 0 => Some(Protection::Reserve(Reservation::EmptyFile)),
-            _ => None,
-        }
+        let empty = match node.kind {
+            Kind::Directory => self
+                .host
+                .tree
+                .entries(path.as_path())
+                .is_ok_and(|entries| entries.is_empty()),
+            Kind::File => node.length == 0,
+            Kind::Link(_) | Kind::Socket | Kind::Special => false,
+        };
+        empty.then_some(Protection::Reserve(if node.kind == Kind::Directory {
+            Reservation::EmptyDirectory
+        } else {
+            Reservation::EmptyFile
+        }))
     }
 
     /// What the policy wants to be kept as it is.
@@ -264,8 +271,13 @@ impl Checker<'_> {
         {
             self.prepared.push(path.clone());
             if !self.reserved.iter().any(|reserved| reserved.path == *path) {
-                let path = path.clone();
-                self.reserved.push(Reserved { path, content, record });
+                let absent = matches!(self.host.tree.node(path.as_path()), Ok(None));
+                self.reserved.push(Reserved {
+                    path: path.clone(),
+                    content,
+                    record,
+                    absent,
+                });
             }
         }
         self.protected

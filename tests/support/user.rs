@@ -31,7 +31,11 @@ impl User {
         }
         let (uid, gid) = self.ids().unwrap_or((0, 0));
         each(path, &mut |path| {
-            lchown(path, Some(uid), Some(gid)).expect("root may change owners")
+            // What a session of before removes at this moment has no owner any more.
+            match lchown(path, Some(uid), Some(gid)) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                changed => changed.expect("root may change owners"),
+            }
         });
     }
 
@@ -107,8 +111,11 @@ fn id(flag: &str, name: Option<&str>) -> String {
 pub fn each(path: &Path, act: &mut impl FnMut(&Path)) {
     act(path);
     if path.is_dir() && !path.is_symlink() {
-        let mut inside = std::fs::read_dir(path)
-            .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        let entries = match std::fs::read_dir(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+            entries => entries.unwrap_or_else(|error| panic!("{}: {error}", path.display())),
+        };
+        let mut inside = entries
             .map(|entry| entry.expect("a directory's entry").path())
             .collect::<Vec<_>>();
         inside.sort();

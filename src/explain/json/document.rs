@@ -90,7 +90,9 @@ pub(super) enum Word {
 pub(super) enum Preparation {
     Directory { path: Text },
     File { path: Text, content: Option<Text> },
-    Move { from: Text, to: Text },
+    Lock { path: Text },
+    Replace { path: Text, says: &'static str },
+    Move { from: Text, to: Text, replace: bool },
 }
 
 #[derive(Serialize)]
@@ -196,7 +198,14 @@ pub(super) struct Place {
 pub(super) enum Answer {
     Path(Box<Path>),
     Variable(Box<AboutVariable>),
-    Address { subject: String, network: Option<Network> },
+    Address {
+        subject: String,
+        network: Option<Network>,
+        /// Null where the address behind a name decides, and where nothing is decided.
+        reachable: Option<bool>,
+        reach: Option<String>,
+        decision: Option<usize>,
+    },
 }
 
 #[derive(Serialize)]

@@ -31,7 +31,7 @@ pub fn invocation(bwrap: &OsStr, plan: &Plan, invocation: &Invocation) -> String
             .map(|content| Text::of(OsStr::from_bytes(content)))
             .collect(),
         command: invocation.command.iter().map(|word| Text::of(word)).collect(),
-        preparations: plan.preparations().iter().map(preparation).collect(),
+        preparations: plan.preparations().iter().filter_map(preparation).collect(),
         verdict: verdict(None),
     })
 }
@@ -50,8 +50,17 @@ pub fn refused(refusal: &Refusal) -> String {
     })
 }
 
-fn preparation(preparation: &Preparation) -> doc::Preparation {
-    match preparation {
+fn preparation(preparation: &Preparation) -> Option<doc::Preparation> {
+    Some(match preparation {
+        // Nothing is made.
+        Preparation::Existing(_) => return None,
+        Preparation::Lock(path) => doc::Preparation::Lock {
+            path: Text::of(path.as_os_str()),
+        },
+        Preparation::Replace { path, says, .. } => doc::Preparation::Replace {
+            path: Text::of(path.as_os_str()),
+            says,
+        },
         Preparation::Directory(path) => doc::Preparation::Directory {
             path: Text::of(path.as_os_str()),
         },
@@ -59,9 +68,10 @@ fn preparation(preparation: &Preparation) -> doc::Preparation {
             path: Text::of(path.as_os_str()),
             content: (!secret).then(|| Text::of(OsStr::from_bytes(content))),
         },
-        Preparation::Move { from, to } => doc::Preparation::Move {
+        Preparation::Move { from, to, replace } => doc::Preparation::Move {
             from: Text::of(from.as_os_str()),
             to: Text::of(to.as_os_str()),
+            replace: *replace,
         },
-    }
+    })
 }

@@ -128,7 +128,9 @@ impl Unusable {
 
 /// npm 12 runs no postinstall script that was not allowed; before 11.16 it ignores the option.
 fn installers() -> String {
-    format!("`npm install -g --allow-scripts={PACKAGE} {PACKAGE}` or `curl -fsSL https://claude.ai/install.sh | bash`")
+    format!(
+        "`npm install -g --prefix ~/.local --allow-scripts={PACKAGE} {PACKAGE}` or `curl -fsSL https://claude.ai/install.sh | bash`"
+    )
 }
 
 impl fmt::Display for NotFound {
@@ -210,7 +212,7 @@ mod tests {
             (
                 NotFound::Nowhere,
                 "cannot find Claude Code: no `claude` in `PATH` nor where installers put it",
-                "install it with `npm install -g --allow-scripts=@anthropic-ai/claude-code @anthropic-ai/claude-code` or \
+                "install it with `npm install -g --prefix ~/.local --allow-scripts=@anthropic-ai/claude-code @anthropic-ai/claude-code` or \
                  `curl -fsSL https://claude.ai/install.sh | bash`, or set `CLAUDEBOX_CLAUDE` to its absolute path",
             ),
             (
@@ -233,7 +235,7 @@ mod tests {
                     uid: 7,
                 }),
                 "cannot start Claude Code: `/o/claude` cannot be trusted: `/o` belongs to user 7, neither to you nor to root",
-                "install it anew with `npm install -g --allow-scripts=@anthropic-ai/claude-code @anthropic-ai/claude-code` or \
+                "install it anew with `npm install -g --prefix ~/.local --allow-scripts=@anthropic-ai/claude-code @anthropic-ai/claude-code` or \
                  `curl -fsSL https://claude.ai/install.sh | bash`, or set `CLAUDEBOX_CLAUDE` to the absolute path of another one",
             ),
             (

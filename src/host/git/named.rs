@@ -48,7 +48,7 @@ impl Named {
 }
 
 /// Whether git, or a shell for it, runs what the value names.
-fn names_command(entry: &Entry, value: &[u8]) -> bool {
+pub(super) fn names_command(entry: &Entry, value: &[u8]) -> bool {
     match (&*entry.section, entry.key.as_slice()) {
         (b"alias", _) => value.starts_with(b"!"),
         (b"pager", _) => true,

@@ -14,9 +14,15 @@ use crate::{Decided, decide_with};
 const P: &str = "/home/u/p";
 
 fn git_dir(tree: &mut Tree, at: &str) {
-    for directory in ["objects", "refs", "hooks"] {
+    for directory in ["objects", "refs"] {
         tree.describe(Path::new(&format!("{at}/{directory}")), Kind::Directory, 1000, b"");
     }
+    tree.describe(
+        Path::new(&format!("{at}/hooks/pre-commit.sample")),
+        Kind::File,
+        1000,
+        b"#!/bin/sh\n",
+    );
     tree.describe(
         Path::new(&format!("{at}/HEAD")),
         Kind::File,
@@ -323,15 +329,11 @@ fn a_git_directory_that_only_the_project_claims_is_named_by_the_policy_or_refuse
 
 #[test]
 fn what_another_session_reserved_is_reserved_here_too() {
-    let mut tree = tree();
-    tree.forget(Path::new("/home/u/p/.git/hooks"));
-    let without = host(tree);
-    let hooks = crate::path::HostPath::new("/home/u/p/.git/hooks").unwrap();
-    let record = without.reservation_record(&hooks).unwrap();
-    let mut tree = self::tree();
-    tree.describe(record.as_path(), Kind::File, 1000, b"");
-    let with = host(tree);
-    for host in [without, with] {
+    let mut without = tree();
+    without.forget(Path::new("/home/u/p/.git/hooks"));
+    let mut with = tree();
+    with.forget(Path::new("/home/u/p/.git/hooks/pre-commit.sample"));
+    for host in [host(without), host(with)] {
         let (mounts, _) = protected(PROJECT, &host);
         assert_eq!(
             mounts,

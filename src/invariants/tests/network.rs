@@ -36,12 +36,21 @@ fn online() -> Rc<Host> {
 /// The answers on a list of questions.
 fn answers(policy: &str, questions: &[&str]) -> String {
     let decided = decided(policy, &online(), &request());
-    let plan = decided.verdict.outcome.as_ref().unwrap();
+    let parts = decided.verdict.parts().unwrap();
     questions
         .iter()
         .map(|question| {
             let target = Target::parse(question).unwrap();
-            reach::text(&target, &reach::ask(plan, &target), &decided.trace)
+            let reach = reach::ask(parts, &target);
+            let decision = reach.decision().and_then(|id| decided.trace.get(id));
+            let by = decision.map(|decision| {
+                let word = decision.effect.word();
+                format!(
+                    "  {word} {}  {}  ({})\n",
+                    decision.subject, decision.reason, decision.site
+                )
+            });
+            format!("{target} {reach}\n{}", by.unwrap_or_default())
         })
         .collect()
 }
@@ -82,7 +91,7 @@ localhost:80 can be reached: it is the sandbox's own loopback, not this host's
   network internet  work  (p.rhai:2)
 10.0.2.3:53/udp can be reached: it is the network's own forwarder, which asks this host's name server
   network internet  work  (p.rhai:2)
-github.com:443 is a name: its address decides: an address of the internet can be reached, one of the local network or of this host cannot
+github.com:443 is a name, and its address decides: one of the internet can be reached, one of the local network or of this host cannot
 "
     );
 }
