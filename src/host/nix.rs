@@ -182,6 +182,68 @@ mod tests {
         assert_eq!(nix.tool(&tree, "env"), None);
     }
 
+    /// NixOS: `/etc/resolv.conf` leads through `/etc/static` into the store and out of it again, the certificates into the store.
+    #[test]
+    fn the_links_of_nixos_are_followed() {
+        let mut tree = Tree::described();
+        for (link, target) in [
+            ("/etc/static", "/nix/store/1-etc/etc"),
+            ("/etc/resolv.conf", "/etc/static/resolv.conf"),
+            (
+                "/nix/store/1-etc/etc/resolv.conf",
+                "/run/systemd/resolve/stub-resolv.conf",
+            ),
+            (
+                "/etc/ssl/certs/ca-certificates.crt",
+                "/etc/static/ssl/certs/ca-certificates.crt",
+            ),
+            (
+                "/nix/store/1-etc/etc/ssl/certs/ca-certificates.crt",
+                "/nix/store/2-cacert/ca-bundle.crt",
+            ),
+        ] {
+            tree.describe(Path::new(link), Kind::Link(target.into()), 0, b"");
+        }
+        for file in [
+            "/run/systemd/resolve/stub-resolv.conf",
+            "/nix/store/2-cacert/ca-bundle.crt",
+        ] {
+            tree.describe(Path::new(file), Kind::File, 0, b"x");
+        }
+        tree.describe(Path::new("/home/u/p"), Kind::Directory, 1000, b"");
+        let mut host = std::rc::Rc::into_inner(super::super::described(tree)).unwrap();
+        host.platform = Platform::Nix(vec![HostPath::new("/nix/store/3-tools/bin").unwrap()]);
+        host.ca_bundle = super::super::certificates(&host.tree, &[], &["/etc/ssl/certs/ca-certificates.crt"]);
+        let host = std::rc::Rc::new(host);
+        let policy = "fn variable(host, name) { env::hide(\"x\") }\nfn network(host) { net::none(\"x\"); }\n\
+                      fn mounts(host) { mount::rw(host.project, \"x\"); mount::ro(\"/etc/resolv.conf\", \"x\"); \
+                      mount::ro(host.ca_bundle, \"/etc/ssl/certs/ca-certificates.crt\", \"x\"); }\n";
+        let layer = Source {
+            layer: "bundled".into(),
+            file: "policy.rhai".into(),
+            text: policy.into(),
+        };
+        let cli = crate::cli::Cli::parse_words(["--exec", "true"].map(Into::into)).unwrap();
+        let decided = crate::decide_with(&[layer], &host, &cli.request());
+        let plan = decided.verdict.outcome.as_ref().unwrap();
+        let source = |at: &str| {
+            plan.mounts().iter().find_map(|mount| match &mount.what {
+                crate::invariants::plan::What::Bind { source, .. } if mount.at.to_string() == at => {
+                    Some(source.to_string())
+                }
+                _ => None,
+            })
+        };
+        assert_eq!(
+            source("/etc/resolv.conf").as_deref(),
+            Some("/run/systemd/resolve/stub-resolv.conf")
+        );
+        assert_eq!(
+            source("/etc/ssl/certs/ca-certificates.crt").as_deref(),
+            Some("/nix/store/2-cacert/ca-bundle.crt")
+        );
+    }
+
     /// It decides about root's daemon, so nobody but root may have put it there.
     #[test]
     fn only_roots_nix_asks_the_daemon() {

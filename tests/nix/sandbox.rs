@@ -103,6 +103,9 @@ as_both! {
         let (world, home) = (World::usual(), Home::of(user));
         let line = "ls /nix; nix shell nixpkgs#hello -c hello 2>/dev/null || echo refused";
         assert_eq!(world.inside_by(&home, &["--net", "none"], line), ok("store\nrefused\n"));
+        // Nor where the profile says so, whatever the network.
+        let strict = world.inside_by(&home, &["--profile", "strict", "--net", "host"], "ls -A /nix/var/nix/daemon-socket; echo on");
+        assert_eq!((strict.stdout.as_str(), strict.exit), ("on\n", 0), "{}", strict.stderr);
         let audit = said(world.claudebox(&home, &["--yes", "--net", "none", "--exec", "--", "true"])).stderr;
         let text = "  /nix/var/nix/daemon-socket: the Nix daemon has a network, and this sandbox is to have none\n";
         assert!(audit.contains(text), "{audit}");
