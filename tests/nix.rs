@@ -4,6 +4,7 @@
 //! the project's own (`nix/nixpkgs`) has the attributes that the flake uses, made of this machine's programs by real derivations.
 
 mod attacks;
+mod built;
 mod flake;
 mod guard;
 mod sandbox;

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use crate::support::{User, as_both};
 
-use super::world::{Home, NEW, World, source, tools};
+use super::built::{source, tools};
+use super::world::{Home, NEW, World};
 
 /// What the files of the host hold. The second is readable for everybody, but in no sandbox.
 const SECRETS: [(&str, &str, &str); 2] = [("root", "secret-of-root", "600"), ("world", "secret-for-all", "644")];

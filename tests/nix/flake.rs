@@ -2,7 +2,8 @@
 
 use crate::support::User;
 
-use super::world::{World, claudebox, flake, said, source};
+use super::built::{claudebox, flake, source};
+use super::world::{World, said};
 
 /// The name and the version, as cargo has them.
 const VERSION: &str = concat!("claudebox ", env!("CARGO_PKG_VERSION"), "\n");
