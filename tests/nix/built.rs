@@ -1,6 +1,6 @@
 //! The flake and its stand-ins, laid out and built once a run.
 
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -15,22 +15,22 @@ pub fn source(path: &str) -> PathBuf {
 }
 
 /// The flake and its stand-ins, with the crates in the store.
-pub struct Flake {
-    directory: tempfile::TempDir,
-}
+pub struct Flake;
+
+/// Where it is laid out.
+const DIRECTORY: &str = "/var/cache/claudebox-test/nix-flake";
 
 impl Flake {
     /// Where `result` and the profiles of the tests go.
-    pub fn directory(&self) -> &Path {
-        self.directory.path()
+    pub fn directory(&self) -> &'static Path {
+        Path::new(DIRECTORY)
     }
 
     /// The words that name the flake's default package and put the stand-ins in the place of its inputs.
     pub fn words(&self) -> String {
-        let directory = self.directory.path().display();
         format!(
-            "path:{directory}/source --override-input nixpkgs path:{directory}/nixpkgs \
-             --override-input nix-index-database path:{directory}/nix-index-database --no-write-lock-file"
+            "path:{DIRECTORY}/source --override-input nixpkgs path:{DIRECTORY}/nixpkgs \
+             --override-input nix-index-database path:{DIRECTORY}/nix-index-database --no-write-lock-file"
         )
     }
 }
@@ -39,12 +39,11 @@ impl Flake {
 pub fn flake() -> &'static Flake {
     static FLAKE: OnceLock<Flake> = OnceLock::new();
     FLAKE.get_or_init(|| {
-        let directory = tempfile::Builder::new()
-            .prefix("claudebox-flake-")
-            .tempdir_in("/var/cache/claudebox-test")
-            .expect("root may write to /var/cache");
-        let path = directory.path();
-        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("our own directory");
+        // One for all runs, of which one goes on at a time: a static has no end to be cleaned up at.
+        World::usual();
+        let path = Path::new(DIRECTORY);
+        let _ = std::fs::remove_dir_all(path);
+        std::fs::create_dir_all(path).expect("root may write to /var/cache");
         copy_source(&path.join("source"));
         for name in ["nixpkgs", "nix-index-database"] {
             copy(&source("tests/nix").join(name), &path.join(name));
@@ -66,7 +65,7 @@ pub fn flake() -> &'static Flake {
             .status();
         assert!(touched.is_ok_and(|status| status.success()), "find and touch");
         seed(&path.join("crates"));
-        Flake { directory }
+        Flake
     })
 }
 

@@ -123,6 +123,19 @@ fn only_who_is_trusted_is_guarded() {
     let home = Home::of(User::Ordinary);
     let line = "nix store info --json 2>/dev/null | jq -c .trusted; stat -c %a /nix/var/nix/daemon-socket";
     assert_eq!(world.inside(&home, line).stdout, "0\n700\n");
+    let explain = [
+        "--explain=/nix/var/nix/daemon-socket",
+        "--net",
+        "host",
+        "--exec",
+        "--",
+        "true",
+    ];
+    let explained = said(world.claudebox(&home, &explain)).stdout;
+    assert!(
+        explained.starts_with("/nix/var/nix/daemon-socket is visible inside: a directory, read-only\n"),
+        "{explained}"
+    );
     assert_eq!(World::usual().inside(&home, line).stdout, "0\n755\n");
 }
 
