@@ -20,13 +20,18 @@ export CARGO_TARGET_DIR DATA DESTDIR PREFIX PROJECT TOOLS
 # The Claude Code that the tests run. It lies where every user of the machine can read it: the tests make users of their own.
 CLAUDE_TESTED := 2.1.330
 CLAUDE_TESTED_DIR := /var/cache/claudebox-test/claude
+# The Nix that the tests run, by the suite of Debian that has it: 2.26, and the oldest that is looked after, 2.8.
+NIX_TESTED := trixie bookworm
+NIX_TESTED_DIR := /var/cache/claudebox-test/nix-
 DENY := 0.20.2
 MDBOOK := 0.5.4
 
 # COMMAND=PACKAGE or PATH=PACKAGE, see .make/need
 NEEDS_BUILD := cc=gcc /usr/include/stdlib.h=libc6-dev
 NEEDS_RUN := bwrap=bubblewrap git=git /etc/ssl/certs/ca-certificates.crt=ca-certificates
-NEEDS_TEST := $(NEEDS_BUILD) $(NEEDS_RUN) curl=curl flock=util-linux ip=iproute2 nft=nftables node=nodejs npm=npm openssl=openssl \
+# Programs that the stand-in of nixpkgs is made of, beside those that every Debian has.
+NEEDS_NIX := busybox=busybox-static fdfind=fd-find jq=jq less=less make=make nsenter=util-linux patch=patch patchelf=patchelf rg=ripgrep which=debianutils xz=xz-utils
+NEEDS_TEST := $(NEEDS_BUILD) $(NEEDS_RUN) $(NEEDS_NIX) curl=curl flock=util-linux ip=iproute2 nft=nftables node=nodejs npm=npm openssl=openssl \
 	/usr/bin/pip=python3-pip ps=procps /usr/bin/python3=python3 setpriv=util-linux slirp4netns=slirp4netns tmux=tmux unshare=util-linux useradd=passwd
 
 # The test programs run as root, whoever builds them: they make ordinary users, and test as those and as root.
@@ -49,6 +54,7 @@ test: cargo test-setup ## install what the tests need, then run them all
 test-setup: ## only install what the tests need
 	@.make/need $(NEEDS_TEST)
 	@.make/fetch-claude $(CLAUDE_TESTED_DIR) $(CLAUDE_TESTED)
+	@for suite in $(NIX_TESTED); do .make/nix-setup $(NIX_TESTED_DIR)$$suite $$suite; done
 
 bench: cargo ## measure claudebox beside a bare bwrap
 	@.make/need $(NEEDS_BUILD) $(NEEDS_RUN)

@@ -2,7 +2,7 @@
 //! is worth a second look. Pure text from the plan and the trace of this very launch.
 
 use crate::draft::Network;
-use crate::invariants::plan::{Origin, Plan, What};
+use crate::invariants::plan::{NixWay, Origin, Plan, What};
 use crate::invariants::{Fate, Verdict};
 use crate::leak;
 use crate::net::rules::Packet;
@@ -26,6 +26,7 @@ pub fn text(plan: &Plan, verdict: &Verdict, trace: &Trace, style: Style) -> Stri
     if let Some(internet) = plan.internet() {
         out.push_str(&openings(internet, trace, style));
     }
+    out.push_str(&nix(plan, trace, style));
     out
 }
 
@@ -215,6 +216,24 @@ fn openings(internet: &Internet, trace: &Trace, style: Style) -> String {
     }
     let mut out = lines.join("\n");
     if !out.is_empty() {
+        out.push('\n');
+    }
+    out
+}
+
+/// The Nix daemon, and what it can do that the sandbox cannot.
+fn nix(plan: &Plan, trace: &Trace, style: Style) -> String {
+    let Some(nix) = plan.nix() else {
+        return String::new();
+    };
+    let why = reason(trace, nix.decision);
+    if nix.way == NixWay::Outside {
+        return format!("nix daemon: stays outside ({why})\n");
+    }
+    let mut out = format!("nix daemon: builds what the sandbox asks for ({why})\n");
+    let network = "downloads for a build by the host's own network, whatever network the sandbox has".to_string();
+    for warning in std::iter::once(&network).chain(&nix.warnings) {
+        out.push_str(&style.paint(Tone::Warn, &format!("  it {warning}")));
         out.push('\n');
     }
     out

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::draft::Network;
 use crate::host::Host;
+use crate::host::nix::daemon::DIRECTORY;
 use crate::invariants::plan::{Mount, What};
 use crate::net::Internet;
 use crate::net::rules::Packet;
@@ -57,8 +58,11 @@ fn own_text(host: &Host, mounts: &[Mount], network: Network, internet: Option<&I
     out.push_str("- Everything else outside the project is read-only, or is gone when the session ends (`/tmp`, the home directory).\n");
     out.push_str("- The user's keys, logins, shell history and other projects are not here. Do not look for them.\n\n");
     out.push_str("## Tools and network\n\n");
-    out.push_str(if host.platform.word() == "nix" {
-        "- Programs come from the Nix store. A missing one is had by `nix shell nixpkgs#NAME` or `, COMMAND`, if the Nix daemon can be reached.\n"
+    let daemon = mounts.iter().any(|mount| mount.at.as_os_str() == DIRECTORY);
+    out.push_str(if host.platform.word() == "nix" && daemon {
+        "- Programs come from the Nix store. A missing one: `, COMMAND ARGS`, or `nix shell nixpkgs#NAME -c COMMAND ARGS`. `nixpkgs` is a fixed version.\n"
+    } else if host.platform.word() == "nix" {
+        "- Programs come from the Nix store. No more can be had: the Nix daemon is not here.\n"
     } else {
         "- Programs are those of the host's `/usr`, read-only. Install more into the project (a virtual environment, `node_modules`), not into the system.\n"
     });

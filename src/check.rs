@@ -9,7 +9,7 @@ use crate::diagnostic::Diagnostic;
 use crate::host::Host;
 use crate::host::claude::Install;
 use crate::host::namespaces::{APPARMOR, CLONE, MAXIMUM};
-use crate::host::nix::Daemon;
+use crate::host::nix::daemon::Access;
 use crate::host::tree::{Kind, Node};
 use crate::path::{EnvName, HostPath};
 use crate::style::{Style, Tone};
@@ -223,8 +223,13 @@ fn programs(host: &Host, items: &mut Vec<Item>) {
             .collect(),
         tools => tools.to_vec(),
     };
-    let missing: Vec<&str> = ["bash", "git", "env", "cat"]
-        .into_iter()
+    let wanted: &[&str] = match host.platform.word() {
+        "nix" => &["bash", "cat", "git", "curl", "jq", "rg", "fd", "nix", ",", "env"],
+        _ => &["bash", "git", "env", "cat"],
+    };
+    let missing: Vec<&str> = wanted
+        .iter()
+        .copied()
         .filter(|name| {
             !places
                 .iter()
@@ -261,28 +266,52 @@ fn programs(host: &Host, items: &mut Vec<Item>) {
 
 fn nix(host: &Host, items: &mut Vec<Item>) {
     let subject = "nix daemon";
-    match &host.nix_daemon {
-        Daemon::Absent if host.platform.word() == "nix" => {
+    let daemon = &host.nix_daemon;
+    let version = daemon
+        .version
+        .as_ref()
+        .map_or_else(String::new, |version| format!("version {version}, "));
+    match &daemon.access {
+        Access::Absent if host.platform.word() == "nix" => {
             items.push(item(
                 Mark::Note,
                 subject,
                 "none: programs of the store work, new ones cannot be built",
             ));
         }
-        Daemon::Absent => {}
-        Daemon::Untrusted => items.push(item(
+        // Where nothing asks for it, it is nobody's business.
+        Access::Absent | Access::Unasked => {}
+        Access::Open => items.push(item(
             Mark::Good,
             subject,
-            "its configuration does not trust you and builds sandboxed",
+            format!("{version}does not trust you and builds in a sandbox"),
         )),
-        Daemon::Withheld(why) => {
+        Access::Guarded(_) => items.push(item(
+            Mark::Good,
+            subject,
+            format!("{version}may trust you, so a guard that trusts nobody stands in between"),
+        )),
+        Access::Withheld(why) => {
             items.push(with_fix(
                 Mark::Note,
                 subject,
                 format!("stays outside: {why}"),
-                "take yourself out of `trusted-users`, keep `sandbox = true`",
+                "in /etc/nix/nix.conf: `sandbox = true`; start the daemon; claudebox from its flake brings a Nix of its own",
             ));
         }
+    }
+    if daemon.usable() {
+        let network = "it downloads by the host's own network, whatever network the sandbox has";
+        items.push(with_fix(
+            Mark::Note,
+            subject,
+            network,
+            "`--net none` keeps it outside, and so does a mask in your policy",
+        ));
+    }
+    for warning in &daemon.warnings {
+        let fix = "see the book's page on Nix";
+        items.push(with_fix(Mark::Note, subject, format!("it {warning}"), fix));
     }
 }
 

@@ -187,6 +187,16 @@ impl Cli {
         Some(subjects.iter().filter(|subject| !subject.is_empty()).cloned().collect())
     }
 
+    /// Names what a launch makes for itself alone: the process, or for a look at what a launch would be, always the same word.
+    #[must_use]
+    pub fn session(&self) -> String {
+        if self.inspects() {
+            "session".into()
+        } else {
+            std::process::id().to_string()
+        }
+    }
+
     /// What is asked of the pipeline.
     #[must_use]
     pub fn request(&self) -> Request {

@@ -7,8 +7,10 @@ use std::os::unix::ffi::OsStrExt;
 use crate::bwrap::{Invocation, Word};
 use crate::host::Host;
 use crate::host::git::Reservation;
+use crate::host::nix::daemon::Guard;
 use crate::host::program::SLIRP4NETNS;
 use crate::invariants::plan::{Plan, Preparation, Reserved};
+use crate::launch::nix::{GUARD, GUARD_ENVIRONMENT};
 use crate::net::{INTERFACE, Internet, SLIRP_OPTIONS};
 
 /// The whole script: what a launch makes on the host first, then the command.
@@ -21,6 +23,9 @@ pub fn script(host: &Host, plan: &Plan, invocation: &Invocation) -> Vec<u8> {
     let reserved: Vec<&Reserved> = plan.reserved().iter().filter(|reserved| reserved.absent).collect();
     for reserved in &reserved {
         reserve(&mut out, reserved);
+    }
+    if let Some(guard) = plan.guard() {
+        guard_lines(&mut out, guard);
     }
     let command = shell_command(host.bwrap_name(), invocation);
     match plan.internet() {
@@ -35,6 +40,26 @@ pub fn script(host: &Host, plan: &Plan, invocation: &Invocation) -> Vec<u8> {
         release(&mut out, &reserved);
     }
     out
+}
+
+/// The guard before the Nix daemon, which a launch ends with itself; here it is the reader's to end.
+fn guard_lines(out: &mut Vec<u8>, guard: &Guard) {
+    out.extend_from_slice(b"mkdir -p -m 0700 ");
+    quote(out, guard.directory.as_os_str());
+    out.extend_from_slice(b"\n(cd /; exec env -i");
+    for (name, value) in GUARD_ENVIRONMENT {
+        out.push(b' ');
+        quote(out, OsStr::new(&format!("{name}={value}")));
+    }
+    out.extend_from_slice(b" NIX_DAEMON_SOCKET_PATH=");
+    quote(out, guard.directory.as_os_str());
+    out.extend_from_slice(b"/socket ");
+    quote(out, guard.program.as_os_str());
+    for word in GUARD {
+        out.push(b' ');
+        quote(out, OsStr::new(word));
+    }
+    out.extend_from_slice(b" </dev/null >/dev/null 2>&1) & # end it with: kill %%\n");
 }
 
 /// The descriptor by which the script tells slirp4netns to attach, and whose end is slirp4netns's end.

@@ -31,7 +31,8 @@ use crate::sys;
 use claude::{Claude, NotFound, Search};
 use namespaces::Namespaces;
 use network::Network;
-use nix::{Daemon, Platform};
+use nix::Platform;
+use nix::daemon::Daemon;
 use terminal::Terminal;
 use tree::Tree;
 use volume::Volume;
@@ -182,6 +183,7 @@ impl Host {
                 .filter(|repository| !repository.common_dir.within(&project))
                 .map(|repository| &repository.common_dir),
         );
+        let ca_places: Vec<&str> = CA_PLACES.into_iter().chain(nix::ca_bundle()).collect();
         let mut git_config = git::identity::files(&home, &config);
         git_config.extend(HostPath::new("/etc/gitconfig"));
         let root = repository.as_ref().map_or(&project, git::canonical_root);
@@ -202,10 +204,10 @@ impl Host {
         Ok(Self {
             platform,
             declared,
-            nix_daemon: Daemon::look(&tree, &user.to_string_lossy(), uid),
+            nix_daemon: Daemon::look(&tree),
             time_zone: locale::time_zone(&tree, value("TZ").and_then(|zone| zone.to_str())),
             locale_works: locale::works(&tree, &variables),
-            ca_bundle: certificates(&tree, &[value("NIX_SSL_CERT_FILE"), value("SSL_CERT_FILE")], &CA_PLACES),
+            ca_bundle: certificates(&tree, &[value("NIX_SSL_CERT_FILE"), value("SSL_CERT_FILE")], &ca_places),
             ca_extra: certificates(&tree, &[value("NODE_EXTRA_CA_CERTS")], &[]),
             gitconfig: git::identity::gitconfig(&identity, &safe),
             claude: claude::find(&tree, &search),
@@ -553,7 +555,7 @@ pub fn described(tree: Tree) -> Rc<Host> {
         variables: IndexMap::new(),
         tree,
         platform: Platform::Usr,
-        nix_daemon: Daemon::Absent,
+        nix_daemon: Daemon::only(nix::daemon::Access::Absent),
         time_zone: "UTC".into(),
         locale_works: true,
         ca_bundle: None,

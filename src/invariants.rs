@@ -5,6 +5,7 @@ mod hidden;
 mod masks;
 mod mounts;
 mod network;
+mod nix;
 pub mod plan;
 mod project;
 mod remotes;
@@ -52,6 +53,10 @@ pub const CODES: &[(&str, &str)] = &[
     ("secret-in-project", "`.env` and its kin inside the project are masked"),
     ("project-root", "the project is no system directory, no home, no secret"),
     ("no-sockets", "no mount shows a daemon's socket"),
+    (
+        "nix-trust",
+        "the Nix daemon is there only where it neither trusts the sandbox nor builds outside a sandbox of its own",
+    ),
     (
         "own-controls",
         "policy, state of other projects and the programs of the launch cannot be changed from inside",
@@ -247,6 +252,7 @@ impl Checker<'_> {
         self.remote_secrets();
         self.mount_points();
         self.grant_masks();
+        let nix = self.nix_daemon();
         self.working_directory();
         self.tell_claude(&network);
         let reserved = self.reserved_and_mounted();
@@ -256,6 +262,7 @@ impl Checker<'_> {
             network: network.kind,
             network_decision: network.decision,
             internet: network.internet,
+            nix,
             uid: self.host.inside_uid(),
             gid: self.host.inside_gid(),
             root: self.host.uid == 0,

@@ -1,6 +1,7 @@
 //! Becomes bubblewrap. The only starter of processes; no shell and no supervisor stays between the terminal and Claude Code.
 
 pub mod network;
+pub mod nix;
 pub mod tools;
 
 use std::ffi::{OsStr, OsString};
@@ -18,12 +19,24 @@ use crate::check::Trial;
 use crate::companion::{Companion, Task};
 use crate::diagnostic::Diagnostic;
 use crate::host::namespaces::Namespaces;
+use crate::host::nix::daemon::Guard;
 use crate::host::tree::plain;
 use crate::path::{HostPath, printable};
 use crate::prepare::Held;
 use crate::sys::{self, Interrupts};
 
 use network::Needs;
+
+/// What runs beside the sandbox.
+#[derive(Debug)]
+pub struct Beside<'launch> {
+    /// The network, if it is one of the sandbox's own.
+    pub network: Option<Needs<'launch>>,
+    /// The guard before the Nix daemon, if the sandbox needs one.
+    pub guard: Option<&'launch Guard>,
+    /// What the companion does.
+    pub task: Task,
+}
 
 /// Becomes bubblewrap with this invocation. Returns only where that failed.
 ///
@@ -33,16 +46,20 @@ use network::Needs;
     clippy::disallowed_methods,
     reason = "the one place that starts a process on the host"
 )]
-pub fn exec(bwrap: &HostPath, network: Option<&Needs>, invocation: &Invocation, task: Task, held: &Held) -> Diagnostic {
+pub fn exec(bwrap: &HostPath, beside: Beside, invocation: &Invocation, held: &Held) -> Diagnostic {
     if let Err(error) = shut() {
         return failed("shut what must not be inherited", &error);
     }
-    let companion = match Companion::start(task) {
+    // INVARIANT(nix-trust): without the guard bubblewrap is not started. It comes up in this host's own namespaces.
+    if let Some(Err(error)) = beside.guard.map(nix::guard) {
+        return error;
+    }
+    let companion = match Companion::start(beside.task) {
         Ok(companion) => companion,
         Err(error) => return error,
     };
     // INVARIANT(network): whatever fails on the way to an isolated network, bubblewrap is not started.
-    let lifeline = match network.map(network::attach).transpose() {
+    let lifeline = match beside.network.as_ref().map(network::attach).transpose() {
         Ok(lifeline) => lifeline,
         Err(error) => return error,
     };

@@ -62,6 +62,7 @@ use host::Host;
 use host::policies::Policies;
 use host::terminal::Terminal;
 use invariants::Verdict;
+use launch::Beside;
 use request::Request;
 use script::layer::Source;
 use style::Style;
@@ -91,7 +92,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
         return Ok(gc::run(cli)?);
     }
     let request = cli.request();
-    let host = Rc::new(Host::gather()?);
+    let mut host = Host::gather()?;
     if cli.policy_diff {
         return Ok(policy_diff::main(cli, &host)?);
     }
@@ -99,6 +100,10 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
         return policy_test::main(cli, &host);
     }
     let policies = host.policies(&request)?;
+    if host.wants_nix(&policies.layers) {
+        host.meet_nix(&cli.session(), launch::nix::ask);
+    }
+    let host = Rc::new(host);
     let decided = decide(&policies, &host, &request);
     let case = Launch {
         host: &host,
@@ -136,14 +141,15 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     }
     launch::possible(bwrap, host.namespaces).map_err(Refusal::one)?;
     let held = prepare::all(plan, host.uid, &host.places.state).map_err(Refusal::one)?;
-    Err(Refusal::one(launch::exec(
-        bwrap,
-        network.as_ref(),
-        &invocation,
-        companion::Task::of(plan, &host),
-        &held,
-    ))
-    .into())
+    if let Some(guard) = plan.guard() {
+        prepare::guard::directory(guard, host.uid).map_err(Refusal::one)?;
+    }
+    let beside = Beside {
+        network,
+        guard: plan.guard(),
+        task: companion::Task::of(plan, &host),
+    };
+    Err(Refusal::one(launch::exec(bwrap, beside, &invocation, &held)).into())
 }
 
 /// Tells why nothing was started, where the command line wants to be told, and returns the exit code.

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use crate::host::tree::{self, Node, Unreadable};
 use crate::host::{ENTER, Host, READ, WRITE};
-use crate::invariants::plan::{Mount, Parts, Preparation, What};
+use crate::invariants::plan::{Mount, NixWay, Parts, Preparation, What};
 use crate::path::{HostPath, SandboxPath, printable};
 
 /// How many symlinks one path may go through: the kernel's own limit.
@@ -57,19 +57,22 @@ impl<'run> View<'run> {
             }
         }
         let mut prepared = BTreeMap::new();
+        let node = |kind, mode| {
+            Some(Node {
+                kind,
+                uid: host.uid,
+                gid: host.gid,
+                mode,
+                links: 1,
+                length: 0,
+                identity: (0, 0),
+                modified: 0,
+            })
+        };
+        if let Some(NixWay::Guarded(guard)) = parts.nix.as_ref().map(|nix| &nix.way) {
+            prepared.insert(guard.directory.as_path(), node(tree::Kind::Directory, 0o700));
+        }
         for preparation in &parts.preparations {
-            let node = |kind, mode| {
-                Some(Node {
-                    kind,
-                    uid: host.uid,
-                    gid: host.gid,
-                    mode,
-                    links: 1,
-                    length: 0,
-                    identity: (0, 0),
-                    modified: 0,
-                })
-            };
             match preparation {
                 Preparation::Directory(path) => {
                     prepared.insert(path.as_path(), node(tree::Kind::Directory, 0o700));

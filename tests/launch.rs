@@ -188,9 +188,9 @@ hint: run `node [HOME]/npm/lib/node_modules/@anthropic-ai/claude-code/install.cj
     fn claude_code_in_the_project_is_refused(user: User) {
         // text: from the program
         const TEXT: &str = r#"error[own-controls]: `[PROJECT]` would be writable, and Claude Code lies in it: `[PROJECT]/claude`
-  ——▶ policy/policy.rhai:65:12
+  ——▶ policy/policy.rhai:68:12
    |
-65 |     mount::rw(host.project, "the project");
+68 |     mount::rw(host.project, "the project");
    |            ^^
 hint: install it outside every project
 "#;

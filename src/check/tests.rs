@@ -3,6 +3,7 @@
 use super::*;
 use crate::host;
 use crate::host::claude::NotFound;
+use crate::host::nix::daemon::Daemon;
 use crate::host::tree::Tree;
 use crate::request::{Program, Request};
 use crate::script::layer::Source;
@@ -183,9 +184,9 @@ fn what_else_can_be_wrong() {
             true,
         ),
         (
-            |host| host.nix_daemon = Daemon::Withheld("its configuration trusts `u`".into()),
-            "note  nix daemon   stays outside: its configuration trusts `u`\n                   \
-             fix: take yourself out of `trusted-users`, keep `sandbox = true`\n",
+            |host| host.nix_daemon = Daemon::only(Access::Withheld("it builds with `sandbox = false`".into())),
+            "note  nix daemon   stays outside: it builds with `sandbox = false`\n                   \
+             fix: in /etc/nix/nix.conf: `sandbox = true`; start the daemon; claudebox from its flake brings a Nix of its own\n",
             false,
         ),
     ];

@@ -83,7 +83,7 @@ pub fn approval_file(state: &HostPath, project: &HostPath) -> Option<HostPath> {
 /// The file that remembers what tools were built to: named by what was asked of which packages.
 #[must_use]
 pub fn built_file(state: &HostPath, tools: &[String]) -> Option<HostPath> {
-    let all = format!("{} {}", super::nix::NIXPKGS.unwrap_or_default(), tools.join(" "));
+    let all = format!("{} {}", super::nix::nixpkgs().unwrap_or_default(), tools.join(" "));
     let digest = crate::state::digest_of(all.as_bytes());
     state.join(format!("tools/{digest}.json")).ok()
 }

@@ -1,29 +1,36 @@
-//! The Nix side of a host: where its tools come from, and whether its daemon may be shown to the sandbox.
+//! The Nix side of a host: where its tools come from, what `nixpkgs` means inside, and its daemon.
 
-use crate::path::HostPath;
+pub mod daemon;
 
+use crate::path::{EnvName, HostPath};
+use crate::script::layer::Source;
+
+use super::Host;
 use super::tree::{Kind, Tree};
 
-/// The directory that holds the daemon's socket. The directory is mounted, not the socket: it outlives a restart of the daemon.
-pub const DAEMON_DIRECTORY: &str = "/nix/var/nix/daemon-socket";
+use daemon::{Access, Answer, Daemon};
 
 /// Tool directories fixed when the program was built, separated by `:`. The environment of a launch cannot change them.
 const PINNED_TOOLS: Option<&str> = option_env!("CLAUDEBOX_TOOLS");
 
 /// The nixpkgs that a project's tools are attributes of: its path in the store, fixed when the program was built.
-pub const NIXPKGS: Option<&str> = option_env!("CLAUDEBOX_NIXPKGS");
+const PINNED_NIXPKGS: Option<&str> = option_env!("CLAUDEBOX_NIXPKGS");
 
-/// A Nix fixed when the program was built.
+/// A Nix fixed when the program was built: it asks the daemon, and stands guard before it.
 const PINNED_NIX: Option<&str> = option_env!("CLAUDEBOX_NIX");
 
-/// The Nix that builds a project's tools: a program of the store, which no user of this host can change.
-#[must_use]
-pub fn builder(tree: &Tree) -> Option<HostPath> {
-    let place = PINNED_NIX.filter(|pinned| !pinned.is_empty());
-    let path = HostPath::new(place.unwrap_or("/run/current-system/sw/bin/nix")).ok()?;
-    let resolved = tree.resolve(&path).ok()?;
-    (resolved.node.is_some() && resolved.path.within_str("/nix/store")).then_some(resolved.path)
-}
+/// Trusted certificates fixed when the program was built, for a host that has none.
+const PINNED_CA_BUNDLE: Option<&str> = option_env!("CLAUDEBOX_CA_BUNDLE");
+
+/// Nix's registry for inside, as JSON, fixed when the program was built: `nixpkgs` is the one that claudebox was built with.
+const PINNED_REGISTRY: Option<&str> = option_env!("CLAUDEBOX_REGISTRY");
+
+/// Where a Nix may be, in a build without a fixed one. `PATH` is not asked: what is found decides about the daemon.
+const NIX_PLACES: [&str; 3] = [
+    "/run/current-system/sw/bin/nix",
+    "/nix/var/nix/profiles/default/bin/nix",
+    "/usr/bin/nix",
+];
 
 /// Where the sandbox's programs come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,11 +60,20 @@ impl Platform {
         }
     }
 
+    /// The tool of that name in the store: its place in the first directory that has it.
+    #[must_use]
+    pub fn tool(&self, tree: &Tree, name: &str) -> Option<HostPath> {
+        let places = self.tools().iter().filter_map(|directory| directory.join(name).ok());
+        places
+            .into_iter()
+            .find(|place| tree.resolve(place).is_ok_and(|found| found.node.is_some()))
+    }
+
     /// Looks at the host. A build with pinned tools uses them; without, NixOS is known by its current system, and its tools
     /// are those of that system.
     #[must_use]
     pub fn look(tree: &Tree) -> Self {
-        if let Some(pinned) = PINNED_TOOLS.filter(|pinned| !pinned.is_empty()) {
+        if let Some(pinned) = given(PINNED_TOOLS) {
             return Self::Nix(pinned.split(':').filter_map(|path| HostPath::new(path).ok()).collect());
         }
         let system = HostPath::new("/run/current-system/sw/bin")
@@ -72,121 +88,81 @@ impl Platform {
     }
 }
 
-/// Whether the daemon's socket may be given away.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Daemon {
-    /// There is none.
-    Absent,
-    /// It is there, and what can be read of its configuration says that it does not trust this user and builds sandboxed.
-    Untrusted,
-    /// It is there, and stays outside: why.
-    Withheld(String),
-}
-
-impl Daemon {
-    /// Whether the policy may show it.
+impl Host {
+    /// Whether a policy can want the daemon: there is one, and either tools come from the store, or a layer above the bundled
+    /// one speaks of Nix. Elsewhere the daemon is not asked, which would cost each launch some fifty milliseconds.
     #[must_use]
-    pub fn usable(&self) -> bool {
-        *self == Self::Untrusted
+    pub fn wants_nix(&self, layers: &[Source]) -> bool {
+        self.nix_daemon.access == Access::Unasked
+            && (!self.platform.tools().is_empty() || layers.iter().skip(1).any(|layer| layer.text.contains("nix")))
     }
 
-    /// Whether a path is the daemon's, and may be shown.
-    #[must_use]
-    pub fn allows(&self, path: &HostPath) -> bool {
-        self.usable() && path.within_str(DAEMON_DIRECTORY)
-    }
-
-    /// Looks at the socket and at `/etc/nix/nix.conf`. INVARIANT(nix-trust): a daemon that trusts this user, or builds
-    /// without its sandbox, would run anything as root on the host; what cannot be read counts as that.
-    #[must_use]
-    pub fn look(tree: &Tree, user: &str, uid: u32) -> Self {
-        let socket = format!("{DAEMON_DIRECTORY}/socket");
-        match tree.node(std::path::Path::new(&socket)) {
-            Ok(Some(node)) if node.kind == Kind::Socket => {}
-            _ => return Self::Absent,
-        }
-        if uid == 0 {
-            return Self::Withheld("it trusts root, and so it would trust the sandbox".into());
-        }
-        match Configuration::read(tree) {
-            Err(why) => Self::Withheld(why),
-            Ok(configuration) => configuration.judge(user),
-        }
-    }
-}
-
-/// What of the daemon's configuration decides.
-#[derive(Debug, Default)]
-struct Configuration {
-    trusted_users: Vec<String>,
-    sandbox: Option<String>,
-}
-
-/// Longest configuration file that is read, and the deepest nesting of includes.
-const CONFIGURATION_MAX: u64 = 1024 * 1024;
-const INCLUDES_MAX: usize = 8;
-
-impl Configuration {
-    fn read(tree: &Tree) -> Result<Self, String> {
-        let mut configuration = Self::default();
-        let path = HostPath::new("/etc/nix/nix.conf").map_err(|why| why.to_string())?;
-        configuration.include(tree, &path, true, 0)?;
-        Ok(configuration)
-    }
-
-    fn include(&mut self, tree: &Tree, path: &HostPath, optional: bool, depth: usize) -> Result<(), String> {
-        if depth > INCLUDES_MAX {
-            return Err("the daemon's configuration includes files too deeply".into());
-        }
-        let resolved = tree.resolve(path).map_err(|error| error.to_string())?;
-        if resolved.node.is_none() && optional {
-            return Ok(());
-        }
-        let content = tree
-            .read(resolved.path.as_path(), CONFIGURATION_MAX)
-            .map_err(|error| error.to_string())?;
-        for line in String::from_utf8_lossy(&content).lines() {
-            let line = line.split('#').next().unwrap_or_default().trim();
-            let mut words = line.split_whitespace();
-            let (Some(name), rest) = (words.next(), words.collect::<Vec<_>>()) else {
-                continue;
-            };
-            let values = || rest.iter().filter(|word| **word != "=").map(ToString::to_string);
-            match name {
-                "include" | "!include" => {
-                    for word in &rest {
-                        let base = path.parent().unwrap_or_else(HostPath::root);
-                        let included = HostPath::new(base.as_path().join(word)).map_err(|why| why.to_string())?;
-                        self.include(tree, &included, name == "!include", depth + 1)?;
-                    }
-                }
-                "trusted-users" => self.trusted_users = values().collect(),
-                "extra-trusted-users" => self.trusted_users.extend(values()),
-                "sandbox" | "build-use-sandbox" => self.sandbox = values().next(),
-                _ => {}
+    /// Takes in what the daemon says of itself. `session` names the guard's directory, if there must be one.
+    pub fn meet_nix(&mut self, session: &str, ask: impl FnOnce(&HostPath) -> Answer) {
+        let runtime = EnvName::new("XDG_RUNTIME_DIR")
+            .ok()
+            .and_then(|name| self.variables.get(&name))
+            .and_then(|path| HostPath::new(path).ok());
+        let usual = HostPath::new(format!("/run/user/{}", self.uid)).ok();
+        self.nix_daemon = match program(&self.tree) {
+            Err(why) => Daemon::only(Access::Withheld(why)),
+            Ok(program) => {
+                let guard = daemon::guard_directory(
+                    &self.tree,
+                    &[runtime, usual],
+                    self.uid,
+                    &self.project,
+                    &self.places.state,
+                    session,
+                );
+                Daemon::judge(&self.tree, &program, guard, &ask(&program))
             }
-        }
-        Ok(())
+        };
     }
+}
 
-    fn judge(&self, user: &str) -> Daemon {
-        if self
-            .trusted_users
-            .iter()
-            .any(|trusted| trusted == user || trusted == "*")
-        {
-            return Daemon::Withheld(format!("its configuration trusts `{user}`"));
-        }
-        if let Some(group) = self.trusted_users.iter().find(|trusted| trusted.starts_with('@')) {
-            return Daemon::Withheld(format!(
-                "its configuration trusts the group `{group}`, which you may belong to"
-            ));
-        }
-        match self.sandbox.as_deref() {
-            None | Some("true") => Daemon::Untrusted,
-            Some(other) => Daemon::Withheld(format!("it builds with `sandbox = {other}`")),
+fn given(pinned: Option<&'static str>) -> Option<&'static str> {
+    pinned.filter(|pinned| !pinned.is_empty())
+}
+
+/// What `nixpkgs` and other names mean to the Nix inside, where that was fixed.
+#[must_use]
+pub fn registry() -> Option<&'static str> {
+    given(PINNED_REGISTRY)
+}
+
+/// The certificates that claudebox was built with.
+#[must_use]
+pub fn ca_bundle() -> Option<&'static str> {
+    given(PINNED_CA_BUNDLE)
+}
+
+/// The nixpkgs that claudebox was built with.
+#[must_use]
+pub fn nixpkgs() -> Option<&'static str> {
+    given(PINNED_NIXPKGS)
+}
+
+/// The Nix that asks the daemon, and builds a project's tools: canonical, and root's alone to write.
+///
+/// # Errors
+/// There is none, or none that can be trusted.
+pub fn program(tree: &Tree) -> Result<HostPath, String> {
+    let places = given(PINNED_NIX).map_or_else(|| NIX_PLACES.to_vec(), |pinned| vec![pinned]);
+    for place in places {
+        let Some(resolved) = HostPath::new(place).ok().and_then(|place| tree.resolve(&place).ok()) else {
+            continue;
+        };
+        let Some(node) = &resolved.node else {
+            continue;
+        };
+        // Whoever can change a pinned path of the store can change claudebox itself, which lies beside it.
+        let pinned = given(PINNED_NIX).is_some() && resolved.path.within_str("/nix/store");
+        if node.kind == Kind::File && (pinned || (node.uid == 0 && node.mode & 0o022 == 0)) {
+            return Ok(resolved.path);
         }
     }
+    Err("there is no Nix here that could ask it whether it trusts you".into())
 }
 
 #[cfg(test)]
@@ -194,55 +170,100 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    fn daemon(configuration: &str, user: &str, uid: u32) -> Daemon {
+    /// A machine on which somebody once installed Nix is still one with `/usr`.
+    #[test]
+    fn a_store_alone_makes_no_nix_host() {
         let mut tree = Tree::described();
-        tree.describe(Path::new("/nix/var/nix/daemon-socket/socket"), Kind::Socket, 0, b"");
-        tree.describe(Path::new("/etc/nix/nix.conf"), Kind::File, 0, configuration.as_bytes());
+        tree.describe(Path::new("/nix/store"), Kind::Directory, 0, b"");
+        tree.describe(Path::new(daemon::SOCKET), Kind::Socket, 0, b"");
+        assert_eq!(Platform::look(&tree), Platform::Usr);
+        tree.describe(Path::new("/nix/store/1-system-path/bin/bash"), Kind::File, 0, b"");
         tree.describe(
-            Path::new("/etc/nix/more.conf"),
-            Kind::File,
+            Path::new("/run/current-system/sw"),
+            Kind::Link("/nix/store/1-system-path".into()),
             0,
-            b"extra-trusted-users = eve\n",
+            b"",
         );
-        Daemon::look(&tree, user, uid)
+        let path = |text: &str| HostPath::new(text).unwrap();
+        let nix = Platform::look(&tree);
+        assert_eq!(nix, Platform::Nix(vec![path("/nix/store/1-system-path/bin")]));
+        assert_eq!(nix.tool(&tree, "bash"), Some(path("/nix/store/1-system-path/bin/bash")));
+        assert_eq!(nix.tool(&tree, "env"), None);
     }
 
+    /// NixOS: `/etc/resolv.conf` leads through `/etc/static` into the store and out of it again, the certificates into the store.
     #[test]
-    fn a_daemon_that_trusts_the_user_stays_outside() {
-        let withheld = |why: &str| Daemon::Withheld(why.into());
-        assert_eq!(daemon("", "u", 1000), Daemon::Untrusted);
+    fn the_links_of_nixos_are_followed() {
+        let mut tree = Tree::described();
+        for (link, target) in [
+            ("/etc/static", "/nix/store/1-etc/etc"),
+            ("/etc/resolv.conf", "/etc/static/resolv.conf"),
+            (
+                "/nix/store/1-etc/etc/resolv.conf",
+                "/run/systemd/resolve/stub-resolv.conf",
+            ),
+            (
+                "/etc/ssl/certs/ca-certificates.crt",
+                "/etc/static/ssl/certs/ca-certificates.crt",
+            ),
+            (
+                "/nix/store/1-etc/etc/ssl/certs/ca-certificates.crt",
+                "/nix/store/2-cacert/ca-bundle.crt",
+            ),
+        ] {
+            tree.describe(Path::new(link), Kind::Link(target.into()), 0, b"");
+        }
+        for file in [
+            "/run/systemd/resolve/stub-resolv.conf",
+            "/nix/store/2-cacert/ca-bundle.crt",
+        ] {
+            tree.describe(Path::new(file), Kind::File, 0, b"x");
+        }
+        tree.describe(Path::new("/home/u/p"), Kind::Directory, 1000, b"");
+        let mut host = std::rc::Rc::into_inner(super::super::described(tree)).unwrap();
+        host.platform = Platform::Nix(vec![HostPath::new("/nix/store/3-tools/bin").unwrap()]);
+        host.ca_bundle = super::super::certificates(&host.tree, &[], &["/etc/ssl/certs/ca-certificates.crt"]);
+        let host = std::rc::Rc::new(host);
+        let policy = "fn variable(host, name) { env::hide(\"x\") }\nfn network(host) { net::none(\"x\"); }\n\
+                      fn mounts(host) { mount::rw(host.project, \"x\"); mount::ro(\"/etc/resolv.conf\", \"x\"); \
+                      mount::ro(host.ca_bundle, \"/etc/ssl/certs/ca-certificates.crt\", \"x\"); }\n";
+        let layer = Source {
+            layer: "bundled".into(),
+            file: "policy.rhai".into(),
+            text: policy.into(),
+        };
+        let cli = crate::cli::Cli::parse_words(["--exec", "true"].map(Into::into)).unwrap();
+        let decided = crate::decide_with(&[layer], &host, &cli.request());
+        let plan = decided.verdict.outcome.as_ref().unwrap();
+        let source = |at: &str| {
+            plan.mounts().iter().find_map(|mount| match &mount.what {
+                crate::invariants::plan::What::Bind { source, .. } if mount.at.to_string() == at => {
+                    Some(source.to_string())
+                }
+                _ => None,
+            })
+        };
         assert_eq!(
-            daemon("sandbox = true\ntrusted-users = root\n", "u", 1000),
-            Daemon::Untrusted
+            source("/etc/resolv.conf").as_deref(),
+            Some("/run/systemd/resolve/stub-resolv.conf")
         );
         assert_eq!(
-            daemon("", "root", 0),
-            withheld("it trusts root, and so it would trust the sandbox")
+            source("/etc/ssl/certs/ca-certificates.crt").as_deref(),
+            Some("/nix/store/2-cacert/ca-bundle.crt")
         );
-        assert_eq!(
-            daemon("trusted-users = root u # me\n", "u", 1000),
-            withheld("its configuration trusts `u`")
-        );
-        assert_eq!(
-            daemon("trusted-users = *", "u", 1000),
-            withheld("its configuration trusts `u`")
-        );
-        assert_eq!(
-            daemon("trusted-users = @wheel", "u", 1000),
-            withheld("its configuration trusts the group `@wheel`, which you may belong to")
-        );
-        assert_eq!(
-            daemon("sandbox = relaxed\n", "u", 1000),
-            withheld("it builds with `sandbox = relaxed`")
-        );
-        assert_eq!(
-            daemon("include more.conf\n", "eve", 1000),
-            withheld("its configuration trusts `eve`")
-        );
-        assert_eq!(
-            daemon("include none.conf\n", "u", 1000),
-            withheld("cannot look at `/etc/nix/none.conf`: no such file or directory")
-        );
-        assert_eq!(daemon("!include none.conf\n", "u", 1000), Daemon::Untrusted);
+    }
+
+    /// It decides about root's daemon, so nobody but root may have put it there.
+    #[test]
+    fn only_roots_nix_asks_the_daemon() {
+        let mut tree = Tree::described();
+        let none = Err("there is no Nix here that could ask it whether it trusts you".to_string());
+        assert_eq!(program(&tree), none);
+        tree.describe(Path::new("/usr/bin/nix"), Kind::File, 1000, b"");
+        assert_eq!(program(&tree), none);
+        tree.describe(Path::new("/usr/bin/nix"), Kind::File, 0, b"");
+        assert_eq!(program(&tree), Ok(HostPath::new("/usr/bin/nix").unwrap()));
+        tree.alter(Path::new("/usr/bin/nix"), |node| node.mode = 0o775);
+        assert_eq!(program(&tree), none);
     }
 }

@@ -39,6 +39,12 @@ pub const SLIRP4NETNS: Program = Program {
            is not isolated, or `--net none`",
 };
 
+impl Program {
+    fn is_pinned(&self) -> bool {
+        self.pinned.is_some_and(|pinned| !pinned.is_empty())
+    }
+}
+
 /// Where distributions put programs, before `PATH` is asked.
 const PLACES: [&str; 3] = ["/usr/bin", "/usr/local/bin", "/run/current-system/sw/bin"];
 
@@ -69,6 +75,11 @@ impl Search<'_> {
             let Some(node) = &resolved.node else {
                 continue;
             };
+            // Whoever can change a pinned path of the store can change claudebox itself, which lies beside it; in a user
+            // namespace, such as Nix's own sandbox, root's files belong to nobody.
+            if program.is_pinned() && resolved.path.within_str("/nix/store") {
+                return Ok(resolved.path);
+            }
             match self.distrust(node, &resolved.path) {
                 None => return Ok(resolved.path),
                 Some(why) => {

@@ -222,6 +222,9 @@ impl Checker<'_> {
                 } else {
                     source.join(rest).ok()?
                 };
+                if self.is_guards(&path) {
+                    return Some(true);
+                }
                 let node = self.host.tree.node(path.as_path()).ok()??;
                 Some(node.kind == Kind::Directory)
             }

@@ -4,6 +4,7 @@
 use crate::diagnostic::Diagnostic;
 use crate::draft::{self, Request};
 use crate::host::ENTER;
+use crate::host::nix;
 use crate::host::tree::{Kind, Resolved};
 use crate::path::{HostPath, SandboxPath};
 use crate::trace::DecisionId;
@@ -78,6 +79,9 @@ impl Checker<'_> {
             self.fates.insert(decision, Fate::Idle(absent(&source, &resolved)));
             return;
         };
+        if resolved.path.within_str(nix::daemon::DIRECTORY) {
+            return self.nix_mount(&resolved.path, at, writable, decision);
+        }
         if let Some(error) = self.source_error(&source, &resolved, &node.kind, writable) {
             return self.violation(error, decision);
         }

@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 
 use crate::draft::Network;
 use crate::host::git::Reservation;
+use crate::host::nix::daemon::Guard;
 use crate::net::Internet;
 use crate::path::{EnvName, HostPath, SandboxPath};
 use crate::trace::DecisionId;
@@ -140,6 +141,28 @@ pub struct Reserved {
     pub absent: bool,
 }
 
+/// The sandbox's way to the Nix daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NixWay {
+    /// The daemon's own socket.
+    Open,
+    /// A guard's socket; the launch starts the guard.
+    Guarded(Guard),
+    /// None.
+    Outside,
+}
+
+/// What became of the Nix daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NixDaemon {
+    /// The way to it.
+    pub way: NixWay,
+    /// What a user should know of it: each completes "it".
+    pub warnings: Vec<String>,
+    /// The decision behind it.
+    pub decision: DecisionId,
+}
+
 /// Everything the sandbox will be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -159,6 +182,8 @@ pub struct Parts {
     pub network_decision: DecisionId,
     /// What can be reached in the network `internet`, where it is that.
     pub internet: Option<Internet>,
+    /// The Nix daemon, where there is a word to say about it.
+    pub nix: Option<NixDaemon>,
     /// The user id inside.
     pub uid: u32,
     /// The group id inside.
@@ -219,6 +244,21 @@ impl Plan {
     #[must_use]
     pub fn internet(&self) -> Option<&Internet> {
         self.parts.internet.as_ref()
+    }
+
+    /// The Nix daemon, where there is a word to say about it.
+    #[must_use]
+    pub fn nix(&self) -> Option<&NixDaemon> {
+        self.parts.nix.as_ref()
+    }
+
+    /// The guard before the Nix daemon, where the sandbox needs one.
+    #[must_use]
+    pub fn guard(&self) -> Option<&Guard> {
+        match &self.parts.nix.as_ref()?.way {
+            NixWay::Guarded(guard) => Some(guard),
+            NixWay::Open | NixWay::Outside => None,
+        }
     }
 
     /// User and group id inside.

@@ -1,6 +1,7 @@
 //! One test an invariant: a policy that breaks it, and the whole text of the refusal.
 
 mod network;
+mod nix;
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use crate::diagnostic::Diagnostic;
 use crate::host::Host;
 use crate::host::declared::built_file;
-use crate::host::nix::{self, NIXPKGS};
+use crate::host::nix;
 use crate::host::tree::plain;
 use crate::path::HostPath;
 use crate::prepare;
@@ -28,7 +28,7 @@ pub fn provide(host: &Host) -> Result<bool, Diagnostic> {
             None => error,
         }
     };
-    let (Some(nix), Some(nixpkgs)) = (nix::builder(&host.tree), NIXPKGS) else {
+    let (Ok(nix), Some(nixpkgs)) = (nix::program(&host.tree), nix::nixpkgs()) else {
         return Err(failed(
             "this claudebox has no nixpkgs to build the project's tools from".into(),
             "install claudebox by its flake, which pins one; or take the tools out of the list",

@@ -1,4 +1,4 @@
-//! Processes beside the sandbox that make its network. Each is this very binary under another name, started by the launcher
+//! Processes beside the sandbox that make its network, and the guard before the Nix daemon. Each is this very binary under another name, started by the launcher
 //! with an empty environment, in a session of its own (so that Ctrl+C at the terminal is not for it), and ended by the kernel
 //! together with the launcher's process, which becomes bubblewrap.
 
@@ -22,6 +22,8 @@ pub enum Role {
     Slirp,
     /// Carries connections over from the listening sockets that come through standard input.
     Forward,
+    /// Becomes the guard before the Nix daemon.
+    NixGuard,
 }
 
 impl Role {
@@ -31,6 +33,7 @@ impl Role {
         match self {
             Self::Slirp => "slirp",
             Self::Forward => "forward",
+            Self::NixGuard => "nix-guard",
         }
     }
 }
@@ -55,6 +58,7 @@ pub fn run(words: &[OsString]) -> u8 {
     match role.to_str() {
         Some("slirp") => slirp(rest),
         Some("forward") => forward::run(),
+        Some("nix-guard") => crate::launch::nix::become_guard(rest),
         _ => crate::EXIT_USAGE,
     }
 }

@@ -7,7 +7,8 @@ use std::rc::Rc;
 
 use indexmap::IndexMap;
 
-use crate::host::nix::{Daemon, Platform};
+use crate::host::nix::Platform;
+use crate::host::nix::daemon::{Access, Daemon, SOCKET};
 use crate::host::tree::{Kind, Tree};
 use crate::host::{self, Host};
 use crate::path::{EnvName, HostPath};
@@ -60,8 +61,7 @@ impl Described {
             tree.describe(Path::new(NIX_TOOLS), Kind::Directory, 0, b"");
         }
         if self.nix_daemon {
-            let socket = format!("{}/socket", host::nix::DAEMON_DIRECTORY);
-            tree.describe(Path::new(&socket), Kind::Socket, 0, b"");
+            tree.describe(Path::new(SOCKET), Kind::Socket, 0, b"");
         }
         for path in self.ca_bundle.iter().chain(&self.ca_extra) {
             tree.describe(path.as_path(), Kind::File, 0, b"certificates");
@@ -89,7 +89,7 @@ impl Described {
             host.platform = Platform::Nix(HostPath::new(NIX_TOOLS).into_iter().collect());
         }
         if self.nix_daemon {
-            host.nix_daemon = Daemon::Untrusted;
+            host.nix_daemon = Daemon::only(Access::Open);
         }
         host.locale_works = !self.no_locale;
         host.ca_bundle.clone_from(&self.ca_bundle);

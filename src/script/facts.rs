@@ -133,6 +133,12 @@ pub const FACTS: &[Fact] = &[
         get: |h| h.nix_daemon.usable().into(),
     },
     Fact {
+        name: "nix_registry",
+        kind: "text or ()",
+        doc: "Nix's registry for inside, where claudebox was built by its flake: `nixpkgs` is that flake's",
+        get: |_| crate::host::nix::registry().map_or(Dynamic::UNIT, Dynamic::from),
+    },
+    Fact {
         name: "time_zone",
         kind: "text",
         doc: "the time zone's name, such as `Europe/Berlin`",
@@ -188,6 +194,9 @@ pub fn register(engine: &mut Engine) {
             .into())
         },
     );
+    engine.register_fn("tool", |facts: &mut Facts, name: &str| {
+        optional(facts.0.platform.tool(&facts.0.tree, name).as_ref())
+    });
     engine.register_fn(
         "link_target",
         |facts: &mut Facts, path: Dynamic| -> Result<Dynamic, Box<EvalAltResult>> {
@@ -248,6 +257,10 @@ pub const METHODS: &[(&str, &str)] = &[
     (
         "kind(path)",
         "`absent`, `file`, `directory`, `link` or `special`, without following a link",
+    ),
+    (
+        "tool(name)",
+        "the place of a pinned tool in the Nix store; `()` if it is not among them, and on other hosts",
     ),
     (
         "link_target(path)",

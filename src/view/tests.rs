@@ -76,6 +76,7 @@ fn parts() -> Parts {
             .collect(),
         network: Network::None,
         internet: None,
+        nix: None,
         reserved: Vec::new(),
         network_decision: decision(),
         uid: 1000,

@@ -48,6 +48,12 @@ impl User {
         }
     }
 
+    /// The user id and the group id.
+    pub fn numbers(self) -> (u32, u32) {
+        self.ids()
+            .unwrap_or_else(|| (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw()))
+    }
+
     /// Ids to change to; `None` for the ids the suite has already.
     fn ids(self) -> Option<(u32, u32)> {
         match self {
