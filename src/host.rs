@@ -101,6 +101,8 @@ pub struct Host {
     pub ca_bundle: Option<HostPath>,
     /// The file of `NODE_EXTRA_CA_CERTS`, canonical.
     pub ca_extra: Option<HostPath>,
+    /// Nix's registry for inside, as JSON, where claudebox was built with one.
+    pub nix_registry: Option<String>,
     /// The git configuration for inside.
     pub gitconfig: Vec<u8>,
     /// Claude Code.
@@ -209,6 +211,7 @@ impl Host {
             locale_works: locale::works(&tree, &variables),
             ca_bundle: certificates(&tree, &[value("NIX_SSL_CERT_FILE"), value("SSL_CERT_FILE")], &ca_places),
             ca_extra: certificates(&tree, &[value("NODE_EXTRA_CA_CERTS")], &[]),
+            nix_registry: nix::registry().map(Into::into),
             gitconfig: git::identity::gitconfig(&identity, &safe),
             claude: claude::find(&tree, &search),
             bwrap: programs.find(&program::BUBBLEWRAP),
@@ -560,6 +563,7 @@ pub fn described(tree: Tree) -> Rc<Host> {
         locale_works: true,
         ca_bundle: None,
         ca_extra: None,
+        nix_registry: None,
         gitconfig: Vec::new(),
         claude: Err(NotFound::Nowhere),
         declared: declared::Found::default(),

@@ -142,6 +142,7 @@ fn hosts(texts: &[&str]) -> Vec<(&'static str, Described)> {
     let nix = Described {
         nix: true,
         nix_daemon: true,
+        nix_registry: Some("{}".into()),
         ca_bundle: HostPath::new("/etc/ssl/certs/ca-bundle.crt").ok(),
         ..common.clone()
     };

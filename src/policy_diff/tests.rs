@@ -52,7 +52,7 @@ fn what_one_line_does() {
         (
             String::new(),
             "fn network(host) { net::none(\"x\"); }\n".into(),
-            "narrows\n  /etc/resolv.conf is not seen any more\n  the network is `none`, not `internet`  new.rhai:1\n",
+            "narrows\n  /etc/resolv.conf is not seen any more\n  /nix/var is not seen any more (on nix)\n  the network is `none`, not `internet`  new.rhai:1\n",
         ),
         (
             "fn secrets(host) { base::secrets(host); secret::path(\"~/vault\", \"x\"); }\n".into(),

@@ -18,7 +18,7 @@ pub const HOME: &str = "/home/u";
 /// The project of a described host.
 pub const PROJECT: &str = "/home/u/p";
 /// Where a described host with Nix has its tools.
-pub const NIX_TOOLS: &str = "/nix/store/tools/bin";
+pub const NIX_TOOLS: [&str; 2] = ["/nix/store/tools/bin", "/nix/store/more-tools/bin"];
 
 /// A description.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct Described {
     pub nix: bool,
     /// The Nix daemon.
     pub nix_daemon: bool,
+    /// Nix's registry for inside.
+    pub nix_registry: Option<String>,
     /// Whether the locale of the variables is missing.
     pub no_locale: bool,
     /// The trusted certificates.
@@ -58,7 +60,9 @@ impl Described {
             tree.describe(Path::new(program), Kind::File, 0, b"");
         }
         if self.nix {
-            tree.describe(Path::new(NIX_TOOLS), Kind::Directory, 0, b"");
+            for tool in NIX_TOOLS.into_iter().zip(["bash", "env"]) {
+                tree.describe(&Path::new(tool.0).join(tool.1), Kind::File, 0, b"");
+            }
         }
         if self.nix_daemon {
             tree.describe(Path::new(SOCKET), Kind::Socket, 0, b"");
@@ -86,11 +90,17 @@ impl Described {
             host.directory = directory.clone();
         }
         if self.nix {
-            host.platform = Platform::Nix(HostPath::new(NIX_TOOLS).into_iter().collect());
+            host.platform = Platform::Nix(
+                NIX_TOOLS
+                    .into_iter()
+                    .filter_map(|path| HostPath::new(path).ok())
+                    .collect(),
+            );
         }
         if self.nix_daemon {
             host.nix_daemon = Daemon::only(Access::Open);
         }
+        host.nix_registry.clone_from(&self.nix_registry);
         host.locale_works = !self.no_locale;
         host.ca_bundle.clone_from(&self.ca_bundle);
         host.ca_extra.clone_from(&self.ca_extra);

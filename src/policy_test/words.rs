@@ -85,10 +85,12 @@ words! {
         => |s, a| { s.given.directory = Some(host_path(&arg(a, 0))?); Ok(()) };
     "given" "worktree" ("main"): "the project is a worktree of the git repository in `main`"
         => |s, a| { let main = host_path(&arg(a, 0))?; s.given.worktree(&main); Ok(()) };
-    "given" "nix" (): "a host whose tools come from the Nix store, in `/nix/store/tools/bin`"
+    "given" "nix" (): "a host whose tools come from the Nix store: `bash` in `/nix/store/tools/bin`, `env` in `/nix/store/more-tools/bin`"
         => |s, _| { s.given.nix = true; Ok(()) };
     "given" "nix_daemon" (): "a Nix daemon that may be shown"
         => |s, _| { s.given.nix_daemon = true; Ok(()) };
+    "given" "nix_registry" ("json"): "Nix's registry for inside, of a claudebox built by its flake"
+        => |s, a| { s.given.nix_registry = Some(shown(&arg(a, 0))); Ok(()) };
     "given" "no_locale" (): "the locale that the variables name is not installed"
         => |s, _| { s.given.no_locale = true; Ok(()) };
     "given" "certificates" ("path"): "the file of trusted certificates"

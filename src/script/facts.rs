@@ -136,7 +136,7 @@ pub const FACTS: &[Fact] = &[
         name: "nix_registry",
         kind: "text or ()",
         doc: "Nix's registry for inside, where claudebox was built by its flake: `nixpkgs` is that flake's",
-        get: |_| crate::host::nix::registry().map_or(Dynamic::UNIT, Dynamic::from),
+        get: |host| host.nix_registry.clone().map_or(Dynamic::UNIT, Dynamic::from),
     },
     Fact {
         name: "time_zone",
