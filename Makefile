@@ -58,7 +58,7 @@ test-setup: ## only install what the tests need
 
 bench: cargo ## measure claudebox beside a bare bwrap
 	@.make/need $(NEEDS_BUILD) $(NEEDS_RUN)
-	@cargo build --locked --release
+	@.make/release
 	@CLAUDEBOX="$$CARGO_TARGET_DIR/release/claudebox" cargo bench --locked --bench launch
 
 lint: cargo ## check the format and the lints, warnings denied
@@ -78,7 +78,7 @@ book: cargo ## build the book into book/book
 
 install: cargo ## build the program for release and install it (PREFIX=DIR, by default ~/.local, for root /usr/local)
 	@.make/need $(NEEDS_BUILD)
-	@cargo build --locked --release
+	@.make/release
 	@install -D -m 755 "$$CARGO_TARGET_DIR/release/claudebox" "$$DESTDIR$$PREFIX/bin/claudebox"
 
 clean: cargo ## remove what was built

@@ -275,6 +275,12 @@ impl fmt::Display for EnvName {
 /// hostile name can neither move the cursor nor pass for another one.
 #[must_use]
 pub fn printable(text: &OsStr) -> String {
+    // Nearly every name is plain ASCII, and a launch prints hundreds.
+    if let Some(plain) = text.to_str()
+        && plain.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+    {
+        return plain.to_string();
+    }
     let mut out = String::new();
     for chunk in text.as_bytes().utf8_chunks() {
         for c in chunk.valid().chars() {
