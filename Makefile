@@ -50,6 +50,7 @@ run: cargo ## start Claude Code in the sandbox, in the directory you call make f
 
 test: cargo test-setup ## install what the tests need, then run them all
 	@cargo test --locked --no-fail-fast $(AS_ROOT)
+	@.make/attacks
 
 test-setup: ## only install what the tests need
 	@.make/need $(NEEDS_TEST)
