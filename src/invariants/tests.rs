@@ -1,7 +1,9 @@
 //! One test an invariant: a policy that breaks it, and the whole text of the refusal.
 
+mod masks;
 mod network;
 mod nix;
+mod places;
 
 use std::ffi::OsString;
 use std::path::Path;
