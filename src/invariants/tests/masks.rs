@@ -144,3 +144,30 @@ fn a_mask_on_a_link_to_another_mount() {
         ["/home/u/p/.env: it is a link to `/home/u/p/conf/prod`, and nothing of that is shown"]
     );
 }
+
+#[test]
+fn a_mask_in_a_closed_directory_lies_on_that_directory() {
+    let closed = |files: &[&str], shut: &[&str]| {
+        let mut tree = with(files);
+        for directory in shut {
+            tree.alter(Path::new(directory), |node| (node.uid, node.mode) = (1000, 0o600));
+        }
+        tree
+    };
+    let mask = |policy: &str, tree: Tree| masks(policy, tree).0;
+    let project = "/home/u/p";
+    // The uppermost of several, and none above what is mounted.
+    let tree = closed(&["a/b/c/.env"], &["/home/u/p/a/b", "/home/u/p/a/b/c", "/home/u"]);
+    assert_eq!(mask("", tree), [format!("{project}/a/b/")]);
+    // By way of a link.
+    let mut tree = closed(&["a/prod"], &["/home/u/p/a"]);
+    tree.describe(Path::new("/home/u/p/.env"), Kind::Link("a/prod".into()), 1000, b"");
+    assert_eq!(mask("", tree), [format!("{project}/a/")]);
+    // The source of the mount itself, which is shown at another place.
+    let tree = closed(&[], &["/srv/data"]);
+    let line = "mount::ro(\"/srv/data\", \"/opt/d\", \"x\"); mount::mask(\"/opt/d/file\", \"y\");";
+    assert_eq!(mask(&policy(line, ""), tree), ["/opt/d/"]);
+    // One that may be entered needs none.
+    let tree = closed(&["a/.env"], &[]);
+    assert_eq!(mask("", tree), [format!("{project}/a/.env")]);
+}
