@@ -1,6 +1,7 @@
 //! One test an invariant: a policy that breaks it, and the whole text of the refusal.
 
 mod masks;
+mod mounts;
 mod network;
 mod nix;
 mod places;
