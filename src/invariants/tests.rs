@@ -5,6 +5,7 @@ mod mounts;
 mod network;
 mod nix;
 mod places;
+mod variables;
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -75,3 +75,79 @@ fn the_home_of_root_is_a_secret() {
         )
     );
 }
+
+#[test]
+fn projects_at_odd_places() {
+    let decide = |home: &str, project: &str| {
+        let mut tree = tree();
+        for directory in [home, project] {
+            tree.describe(Path::new(directory), Kind::Directory, 1000, b"");
+        }
+        let mut host = Rc::into_inner(host::described(tree)).unwrap();
+        let path = |text: &str| crate::path::HostPath::new(text).unwrap();
+        (host.home, host.project, host.directory) = (path(home), path(project), path(project));
+        match decided("", &Rc::new(host), &request()).verdict.outcome {
+            Ok(_) => "granted".to_string(),
+            Err(refusal) => refusal.diagnostics.first().unwrap().message.clone(),
+        }
+    };
+    let refused = |root: &str, why: &str| format!("`{root}` cannot be the project: {why}");
+    assert_eq!(decide("/home/u", "/srv/data"), "granted");
+    assert_eq!(
+        decide("/home/u", "/srv"),
+        refused("/srv", "`/srv` holds more than a project")
+    );
+    assert_eq!(
+        decide("/home/u", "/var/lib/x"),
+        refused("/var/lib/x", "`/var/lib` belongs to the system")
+    );
+    // A service's home lies where the system's directories are: what is in it is that user's.
+    assert_eq!(decide("/var/lib/jenkins", "/var/lib/jenkins/p"), "granted");
+    assert_eq!(
+        decide("/var/lib/jenkins", "/etc/p"),
+        refused("/etc/p", "`/etc` belongs to the system")
+    );
+}
+
+#[test]
+fn what_the_launcher_decides_says_what_it_does() {
+    use crate::trace::Effect;
+    let decided = decided("", &host::described(tree()), &request());
+    let of_the_state = decided
+        .trace
+        .iter()
+        .filter(|(_, decision)| matches!(decision.site, Site::Host("state")));
+    let of_the_state: Vec<_> = of_the_state
+        .map(|(_, decision)| (decision.subject.clone(), decision.effect))
+        .collect();
+    let state = |name: &str, effect: Effect| (format!("/home/u/{name}"), effect);
+    assert_eq!(
+        of_the_state,
+        [
+            ("/run/claudebox/lock".to_string(), Effect::ReadOnly),
+            state(".claude", Effect::ReadWrite),
+            state(".claude-auth", Effect::ReadWrite),
+            state(".claude/CLAUDE.md", Effect::ReadOnly),
+            state(".claude/sessions", Effect::Tmpfs),
+        ]
+    );
+    let plan = decided.verdict.outcome.as_ref().unwrap();
+    let isolation: Vec<&str> = plan
+        .isolation()
+        .iter()
+        .map(|id| decided.trace.get(*id).unwrap().subject.as_str())
+        .collect();
+    assert_eq!(
+        isolation,
+        [
+            "user namespace",
+            "process namespace",
+            "ipc namespace",
+            "uts namespace",
+            "cgroup namespace",
+            "seccomp filter",
+            "session keyring",
+            "descriptors"
+        ]
+    );
+}
