@@ -66,7 +66,7 @@ fn names_of_the_policy_and_of_the_floor() {
 fn one_mask_on_a_place_is_enough() {
     let mounts = "mount::mask(host.project + \"/vault\", \"first\"); mount::mask(host.project + \"/vault\", \"second\"); \
                   mount::mask(host.project + \"/vault/key\", \"third\"); mount::mask(\"/opt/none\", \"fourth\"); \
-                  mount::mask(\"/tmp/none\", \"fifth\");";
+                  mount::mask(\"/tmp/none\", \"fifth\"); mount::text(\"/opt/text\", \"words\", \"x\"); mount::mask(\"/opt/text/below\", \"sixth\");";
     let (masks, fates) = masks(&policy(mounts, ""), with(&["vault/key"]));
     assert_eq!(masks, ["/home/u/p/vault/"]);
     assert_eq!(
@@ -74,6 +74,7 @@ fn one_mask_on_a_place_is_enough() {
         [
             "/opt/none: nothing is there to be masked",
             "/tmp/none: nothing is there to be masked",
+            "/opt/text/below: nothing is there to be masked",
             "/home/u/p/vault: as first",
             "/home/u/p/vault/key: `/home/u/p/vault` is masked already",
         ]
