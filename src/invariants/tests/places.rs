@@ -151,3 +151,79 @@ fn what_the_launcher_decides_says_what_it_does() {
         ]
     );
 }
+
+/// A line as wide as half the internet is a way to it; a slightly narrower one is a network that this host is connected to.
+#[test]
+fn links_that_are_closed_as_a_whole() {
+    use crate::net::address::Prefix;
+    use crate::net::route::Own;
+    let closed = |length: u8| {
+        let mut host = Rc::into_inner(host::described(tree())).unwrap();
+        let address = std::net::Ipv4Addr::new(44, 1, 2, 3);
+        host.network.own = Ok(vec![Own {
+            address,
+            link: Prefix::new(address, length),
+        }]);
+        let decided = decided("fn network(host) { net::internet(\"x\"); }", &Rc::new(host), &request());
+        let subjects = decided
+            .trace
+            .iter()
+            .filter(|(_, decision)| decision.effect == crate::trace::Effect::Close);
+        let own = subjects
+            .map(|(_, decision)| decision.subject.clone())
+            .filter(|subject| subject.starts_with("44."));
+        own.collect::<Vec<_>>()
+    };
+    assert_eq!(closed(6), ["44.1.2.3"]);
+    assert_eq!(closed(7), ["44.1.2.3"]);
+    assert_eq!(closed(8), ["44.0.0.0/8"]);
+}
+
+#[test]
+fn a_caller_who_is_root_is_nobody_of_weight_inside() {
+    let mut tree = tree();
+    tree.alter(Path::new("/home/u/.claudebox"), |node| node.uid = 0);
+    let mut host = Rc::into_inner(host::described(tree)).unwrap();
+    (host.uid, host.gid) = (0, 0);
+    let decided = decided("", &Rc::new(host), &request());
+    let plan = decided.verdict.outcome.as_ref().unwrap();
+    assert_eq!((plan.root(), plan.ids()), (true, (1000, 1000)));
+    let options: Vec<String> = bwrap::invocation(plan)
+        .options
+        .iter()
+        .filter_map(|word| match word {
+            Word::Plain(word) => word.to_str().map(str::to_string),
+            _ => None,
+        })
+        .collect();
+    let at = |words: &[&str]| options.windows(words.len()).position(|window| window == words);
+    assert!(at(&["--uid", "1000", "--gid", "1000"]).is_some(), "{options:?}");
+    // The kernel's settings, which the host's root may write, are read-only; an ordinary caller may write none.
+    assert!(
+        at(&["--ro-bind", "/proc/sys", "/proc/sys", "--remount-ro", "/"]).is_some(),
+        "{options:?}"
+    );
+}
+
+#[test]
+fn tokens_in_the_repositorys_settings_are_noted() {
+    let mut host = Rc::into_inner(host::described(tree())).unwrap();
+    let text =
+        b"[http \"https://example.org/\"]\n\textraheader = AUTHORIZATION: basic eDp4\n\textraheader = X-Trace: on\n";
+    let entries = crate::host::git::config::parse(text).unwrap();
+    host.git_settings = vec![(crate::path::HostPath::new("/home/u/p/.git/config").unwrap(), entries)];
+    let decided = decided("", &Rc::new(host), &request());
+    let notes = decided
+        .trace
+        .iter()
+        .filter(|(_, decision)| decision.effect == crate::trace::Effect::Note);
+    let notes: Vec<String> = notes
+        .map(|(_, decision)| format!("{}: {}", decision.subject, decision.reason))
+        .collect();
+    assert_eq!(
+        notes,
+        [
+            "`http.https://example.org/.extraheader` in /home/u/p/.git/config: it looks like a login, which Claude Code can read: give git a credential helper instead"
+        ]
+    );
+}
