@@ -25,6 +25,7 @@ NIX_TESTED := trixie bookworm
 NIX_TESTED_DIR := /var/cache/claudebox-test/nix-
 DENY := 0.20.2
 MDBOOK := 0.5.4
+MUTANTS := 27.1.0
 
 # COMMAND=PACKAGE or PATH=PACKAGE, see .make/need
 NEEDS_BUILD := cc=gcc /usr/include/stdlib.h=libc6-dev
@@ -39,7 +40,7 @@ ifneq ($(UID),0)
 AS_ROOT := --config 'target."cfg(unix)".runner = ["sudo", "-E", "-H"]'
 endif
 
-.PHONY: help run test test-setup bench lint deny book install clean cargo
+.PHONY: help run test test-setup bench compare mutants lint deny book install clean cargo
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -50,6 +51,7 @@ run: cargo ## start Claude Code in the sandbox, in the directory you call make f
 
 test: cargo test-setup ## install what the tests need, then run them all
 	@cargo test --locked --no-fail-fast $(AS_ROOT)
+	@.make/attacks
 
 test-setup: ## only install what the tests need
 	@.make/need $(NEEDS_TEST)
@@ -60,6 +62,16 @@ bench: cargo ## measure claudebox beside a bare bwrap
 	@.make/need $(NEEDS_BUILD) $(NEEDS_RUN)
 	@.make/release
 	@CLAUDEBOX="$$CARGO_TARGET_DIR/release/claudebox" cargo bench --locked --bench launch
+
+compare: cargo ## try the same probe in a plain bwrap, in claudebox and in the peers that are installed here
+	@.make/need $(NEEDS_BUILD) $(NEEDS_RUN) slirp4netns=slirp4netns /usr/bin/python3=python3
+	@cargo build --locked
+	@.make/compare "$$CARGO_TARGET_DIR/debug/claudebox"
+
+mutants: cargo ## change the invariants in many small ways, and see whether the unit tests notice (an hour)
+	@.make/need $(NEEDS_BUILD)
+	@.make/tool cargo-mutants $(MUTANTS)
+	@PATH="$$TOOLS/bin:$$PATH" CARGO_PROFILE_DEV_DEBUG=0 nice cargo mutants --timeout 120 --output "$$CARGO_TARGET_DIR"
 
 lint: cargo ## check the format and the lints, warnings denied
 	@.make/need $(NEEDS_BUILD)

@@ -133,7 +133,8 @@ macro_rules! absolute_path {
             /// One more component below this path.
             ///
             /// # Errors
-            /// `name` may hold several components, but neither `..` nor NUL; an absolute `name` is refused.
+            /// `name` may hold several components, but neither `..` nor NUL; an absolute `name` is refused. An empty one gives
+            /// this path itself.
             pub fn join(&self, name: impl AsRef<Path>) -> Result<Self, Malformed> {
                 if name.as_ref().has_root() {
                     return Err(Malformed("is absolute where a relative path belongs"));
@@ -314,6 +315,9 @@ mod tests {
         assert_eq!(HostPath::new(""), Err(Malformed("is not absolute")));
         assert_eq!(HostPath::new("/a/../b"), Err(Malformed("contains `..`")));
         assert_eq!(HostPath::new("/a\0b"), Err(Malformed("contains a NUL byte")));
+        let path = HostPath::new("/a").unwrap();
+        assert_eq!(path.join(""), Ok(path.clone()));
+        assert_eq!(HostPath::root().join(""), Ok(HostPath::root()));
     }
 
     #[test]

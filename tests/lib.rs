@@ -19,6 +19,7 @@
     reason = "a test reads the host, starts processes, and ends by panicking"
 )]
 
+mod attacks;
 mod audit;
 mod book;
 mod canary;

@@ -163,7 +163,7 @@ impl Checker<'_> {
         let What::Bind { source, .. } = &mount.what else {
             return Ok(at.clone());
         };
-        let Some(Ok(path)) = at.below(&mount.at).map(|rest| below(source, rest)) else {
+        let Some(Ok(path)) = at.below(&mount.at).map(|rest| source.join(rest)) else {
             return Ok(at.clone());
         };
         if let Some(closed) = self.closed_below(mount, source, &path) {
@@ -178,10 +178,7 @@ impl Checker<'_> {
             let What::Bind { source, .. } = &mount.what else {
                 return None;
             };
-            let place = match found.path.below(source)? {
-                rest if rest.as_os_str().is_empty() => mount.at.clone(),
-                rest => mount.at.join(rest).ok()?,
-            };
+            let place = mount.at.join(found.path.below(source)?).ok()?;
             let seen = place == mount.at || self.cover(&place).is_some_and(|cover| cover.at == mount.at);
             let closed = self.closed_below(mount, source, &found.path);
             (found.node.is_some() && seen).then(|| closed.unwrap_or(place))
@@ -199,12 +196,7 @@ impl Checker<'_> {
         let mut above: Vec<HostPath> = path.ancestors().skip(1).filter(|above| above.within(source)).collect();
         above.reverse();
         let directory = above.into_iter().find(closed)?;
-        let rest = directory.below(source)?;
-        if rest.as_os_str().is_empty() {
-            Some(mount.at.clone())
-        } else {
-            mount.at.join(rest).ok()
-        }
+        mount.at.join(directory.below(source)?).ok()
     }
 
     /// Whether a directory (true) or another file (false) is seen at a place inside; `None` where nothing is.
@@ -216,12 +208,7 @@ impl Checker<'_> {
             .or_else(|| self.cover(at))?;
         match &mount.what {
             What::Bind { source, .. } => {
-                let rest = at.below(&mount.at)?;
-                let path = if rest.as_os_str().is_empty() {
-                    source.clone()
-                } else {
-                    source.join(rest).ok()?
-                };
+                let path = source.join(at.below(&mount.at)?).ok()?;
                 if self.is_guards(&path) {
                     return Some(true);
                 }
@@ -232,14 +219,5 @@ impl Checker<'_> {
             What::Text(_) | What::MaskFile | What::Link(_) if mount.at == *at => Some(false),
             _ => None,
         }
-    }
-}
-
-/// `base`, or what lies below it.
-fn below(base: &HostPath, rest: &std::path::Path) -> Result<HostPath, crate::path::Malformed> {
-    if rest.as_os_str().is_empty() {
-        Ok(base.clone())
-    } else {
-        base.join(rest)
     }
 }

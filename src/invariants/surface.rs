@@ -212,15 +212,9 @@ impl Checker<'_> {
     fn places(&self, writable: &[Writable], path: &HostPath) -> Vec<SandboxPath> {
         let mut places = Vec::new();
         for mount in writable {
-            let Some(rest) = path.below(&mount.source) else {
+            let Some(Ok(at)) = path.below(&mount.source).map(|rest| mount.at.join(rest)) else {
                 continue;
             };
-            let at = if rest.as_os_str().is_empty() {
-                Ok(mount.at.clone())
-            } else {
-                mount.at.join(rest)
-            };
-            let Ok(at) = at else { continue };
             // What another mount of the policy shows there is that mount's business.
             let covered = self.mounts.iter().any(|other| {
                 at.within(&other.at)

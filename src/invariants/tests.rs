@@ -1,7 +1,11 @@
 //! One test an invariant: a policy that breaks it, and the whole text of the refusal.
 
+mod masks;
+mod mounts;
 mod network;
 mod nix;
+mod places;
+mod variables;
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! What is protected for which policy: the mounts in their order, and what became of the decisions.
 
+mod guards;
+
 use std::path::Path;
 use std::rc::Rc;
 
