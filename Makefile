@@ -25,6 +25,7 @@ NIX_TESTED := trixie bookworm
 NIX_TESTED_DIR := /var/cache/claudebox-test/nix-
 DENY := 0.20.2
 MDBOOK := 0.5.4
+CARGO_DEB := 3.8.0
 
 # COMMAND=PACKAGE or PATH=PACKAGE, see .make/need
 NEEDS_BUILD := cc=gcc /usr/include/stdlib.h=libc6-dev
@@ -39,7 +40,7 @@ ifneq ($(UID),0)
 AS_ROOT := --config 'target."cfg(unix)".runner = ["sudo", "-E", "-H"]'
 endif
 
-.PHONY: help run test test-setup bench lint deny book install clean cargo
+.PHONY: help run test test-setup bench lint deny book install deb reproducible clean cargo
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
@@ -48,7 +49,7 @@ run: cargo ## start Claude Code in the sandbox, in the directory you call make f
 	@.make/need $(NEEDS_BUILD) $(NEEDS_RUN)
 	@.make/run $(ARGS)
 
-test: cargo test-setup ## install what the tests need, then run them all
+test: cargo test-setup book ## install what the tests need, build the book, then run all tests
 	@cargo test --locked --no-fail-fast $(AS_ROOT)
 
 test-setup: ## only install what the tests need
@@ -80,6 +81,15 @@ install: cargo ## build the program for release and install it (PREFIX=DIR, by d
 	@.make/need $(NEEDS_BUILD)
 	@cargo build --locked --release
 	@install -D -m 755 "$$CARGO_TARGET_DIR/release/claudebox" "$$DESTDIR$$PREFIX/bin/claudebox"
+
+deb: cargo ## build a Debian package, with completions and the manual page
+	@.make/need $(NEEDS_BUILD) dpkg-deb=dpkg dpkg-shlibdeps=dpkg-dev
+	@.make/tool cargo-deb $(CARGO_DEB)
+	@.make/deb
+
+reproducible: cargo ## build the committed source twice, in two directories, and compare the programs byte for byte
+	@.make/need $(NEEDS_BUILD) git=git
+	@.make/reproducible
 
 clean: cargo ## remove what was built
 	@cargo clean --quiet
