@@ -82,7 +82,7 @@ impl Page {
                     blocks.push(Block {
                         kind,
                         note,
-                        content: &self.text[start..at],
+                        content: self.text.get(start..at).unwrap_or_default(),
                         at: start,
                     });
                     (open, note) = (None, None);
