@@ -2,6 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use claudebox::script::verbs::VERBS;
+
+use crate::requirements::tests_in_source;
+
 use super::pages::{Page, all, files, page, root};
 
 /// Links to files and headings of the project; addresses of the web are not asked for.
@@ -49,4 +53,27 @@ fn no_page_has_a_heading_twice() {
         let different: BTreeSet<&&str> = headings.iter().collect();
         assert_eq!(headings.len(), different.len(), "{}: {headings:?}", page.name());
     }
+}
+
+/// The book names tests in its text, as `cargo test` takes them: a whole name, or the beginning of several.
+#[test]
+fn every_test_the_book_names_exists() {
+    let tests = tests_in_source().expect("the source");
+    let modules: BTreeSet<&str> = tests.iter().filter_map(|test| test.split("::").next()).collect();
+    let is_name =
+        |word: &str| word.contains("::") && word.chars().all(|c| c.is_ascii_alphanumeric() || "_:".contains(c));
+    let mut missing = Vec::new();
+    for page in super::pages::all() {
+        for line in page.prose() {
+            for word in line.split('`').skip(1).step_by(2).filter(|word| is_name(word)) {
+                let module = word.split("::").next().unwrap_or_default();
+                let named = modules.contains(module) && VERBS.iter().all(|verb| verb.module != module);
+                let begins = |test: &String| test == word || test.starts_with(&format!("{word}::"));
+                if named && !tests.iter().any(begins) {
+                    missing.push(format!("{}: {word}", page.name()));
+                }
+            }
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new());
 }
