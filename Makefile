@@ -8,7 +8,9 @@ UID := $(shell id -u)
 PROJECT ?= $(or $(PWD),$(CURDIR))
 # Arguments for claudebox, quoted as for a shell: make run ARGS='--yes -p "say hi"'
 ARGS ?=
-# `make install` puts the program into bin/ below this.
+# What is built and installed.
+PROGRAMS := claudebox
+# `make install` puts the programs into bin/ below this.
 PREFIX ?= $(if $(filter 0,$(UID)),/usr/local,$(HOME)/.local)
 # What `make run` installs lies outside every project: an agent must not be able to write the program that confines it.
 DATA := $(or $(XDG_DATA_HOME),$(HOME)/.local/share)/claudebox
@@ -43,7 +45,7 @@ endif
 .PHONY: help run test test-setup bench lint deny book install deb reproducible clean cargo
 
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 run: cargo ## start Claude Code in the sandbox, in the directory you call make from (PROJECT=DIR, ARGS=...)
 	@.make/need $(NEEDS_BUILD) $(NEEDS_RUN)
@@ -80,7 +82,7 @@ book: cargo ## build the book into book/book
 install: cargo ## build the program for release and install it (PREFIX=DIR, by default ~/.local, for root /usr/local)
 	@.make/need $(NEEDS_BUILD)
 	@cargo build --locked --release
-	@install -D -m 755 "$$CARGO_TARGET_DIR/release/claudebox" "$$DESTDIR$$PREFIX/bin/claudebox"
+	@for program in $(PROGRAMS); do install -D -m 755 "$$CARGO_TARGET_DIR/release/$$program" "$$DESTDIR$$PREFIX/bin/$$program"; done
 
 deb: cargo ## build a Debian package, with completions and the manual page
 	@.make/need $(NEEDS_BUILD) dpkg-deb=dpkg dpkg-shlibdeps=dpkg-dev
