@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::host::tree::Tree;
 
 /// A hook `mounts` that shows the project and has one more line, and a hook `secrets` with one.
 fn policy(mounts: &str, secrets: &str) -> String {

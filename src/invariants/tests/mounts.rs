@@ -4,7 +4,10 @@ use std::path::Path;
 
 use super::*;
 use crate::host::claude::{Claude, Install};
+use crate::host::tree::Tree;
 use crate::path::HostPath;
+use crate::request::Program;
+use crate::request::Request;
 
 /// What one line in the hook `mounts` leads to on a host with this tree.
 fn line(line: &str, tree: Tree) -> String {

@@ -3,6 +3,9 @@
 use std::path::Path;
 
 use super::*;
+use crate::request::Program;
+use crate::request::Request;
+use crate::trace::Site;
 
 /// The refusal of a policy that alone decides on the mounts.
 fn alone(line: &str) -> String {
