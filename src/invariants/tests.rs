@@ -88,9 +88,14 @@ fn refusal(policy: &str, host: &Rc<Host>) -> String {
 
 /// The refusal of one line in the hook `mounts`.
 fn mounts(line: &str) -> String {
+    mounts_on(line, tree())
+}
+
+/// The same on a host with this tree.
+fn mounts_on(line: &str, tree: Tree) -> String {
     refusal(
         &format!("fn mounts(host) {{\n    base::mounts(host);\n    {line}\n}}\n"),
-        &host::described(tree()),
+        &host::described(tree),
     )
 }
 
