@@ -7,6 +7,7 @@ mod agent;
 mod environment;
 mod hijack;
 mod kernel;
+mod login;
 mod loss;
 mod page;
 mod paths;
