@@ -7,6 +7,7 @@ mod agent;
 mod environment;
 mod hijack;
 mod kernel;
+mod login;
 mod loss;
 mod page;
 mod paths;
@@ -18,7 +19,7 @@ use std::sync::OnceLock;
 
 use crate::support::Test;
 use crate::support::test::Snapshot;
-use crate::support::user::programs;
+use crate::support::user::{compile, programs};
 
 /// A sandbox as one would write it without much thought: all of the host is there to be read, the project and `/tmp` to be written.
 const NAIVE: &[&str] = &[
@@ -105,18 +106,7 @@ fn program() -> PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     let build = || {
         let program = programs().join("attacks-program");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/attacks/program.c");
-        let built = Command::new("cc")
-            .args(["-static", "-O1", "-Wall", "-Werror", "-o"])
-            .arg(&program)
-            .arg(source)
-            .output();
-        let built = built.expect("cc, from the package gcc");
-        assert!(
-            built.status.success(),
-            "cc failed: {}",
-            String::from_utf8_lossy(&built.stderr)
-        );
+        compile("tests/attacks/program.c", &program);
         program
     };
     PROGRAM.get_or_init(build).clone()

@@ -21,7 +21,7 @@ use crate::path::EnvName;
 use super::Fate;
 use super::plan::What;
 
-use fixture::{decided, excerpt, mounts, refusal, request, tree};
+use fixture::{decided, excerpt, mounts, mounts_on, refusal, request, tree};
 
 #[test]
 fn secret_exposed() {

@@ -1,24 +1,8 @@
 //! What a Claude Code on the host obeys, and what claudebox itself obeys: neither can be written from inside.
 
-use super::{Attack, boxed};
+use super::{Attack, NAIVE, boxed};
 use crate::support::test::Snapshot;
 use crate::support::{Test, User, as_both};
-
-/// The home is there to be written, as a naive sandbox for Claude Code has it.
-const WITH_HOME: &[&str] = &[
-    "bwrap",
-    "--ro-bind",
-    "/",
-    "/",
-    "--dev",
-    "/dev",
-    "--proc",
-    "/proc",
-    "--bind",
-    "[HOME]",
-    "[HOME]",
-    "--unshare-all",
-];
 
 /// Files of the host's Claude Code that name programs or instruct it.
 const OBEYED: [&str; 9] = [
@@ -58,7 +42,7 @@ as_both! {
         let furnished = || OBEYED.iter().fold(Test::new().who(user), |test, file| test.file(file, "{}\n"));
         let script = writes(&OBEYED);
         Attack {
-            naive: WITH_HOME,
+            naive: NAIVE,
             script: &script,
             works: "9\n",
             // All but the user's memory for all projects, which is read-only, are written: into the project's own state.
@@ -81,7 +65,7 @@ as_both! {
         };
         let script = writes(&CONTROLS);
         let control = furnished();
-        let words: Vec<&str> = WITH_HOME.iter().copied().chain(["sh", "-c", &script]).collect();
+        let words: Vec<&str> = NAIVE.iter().copied().chain(["sh", "-c", &script]).collect();
         assert_eq!(control.control(&words).stdout, "6\n", "the control");
 
         let test = furnished();

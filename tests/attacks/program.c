@@ -22,6 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../support/i386.h"
+
 #define VSOCK 40 /* AF_VSOCK */
 
 static void say(const char *name, long value) { printf("%s %s\n", name, value >= 0 ? "done" : strerrorname_np(errno)); }
@@ -39,20 +41,6 @@ static int connect_to(char **paths) {
   }
   return 0;
 }
-
-#ifdef __x86_64__
-/* The 32-bit entry. Pointers must lie below 4 GiB, as static data does here. */
-static long enter_i386(long nr, long a, long b, long c) {
-  long out;
-  __asm__ volatile("int $0x80" : "=a"(out) : "a"(nr), "b"(a), "c"(b), "d"(c) : "memory", "r8", "r9", "r10", "r11");
-  out = (long)(int)out;
-  if (out < 0 && out > -4096) {
-    errno = (int)-out;
-    return -1;
-  }
-  return out;
-}
-#endif
 
 /* Makes sockets to the machine's hypervisor, which no namespace confines, by every way there is. Nothing is sent. */
 static int hypervisor(void) {

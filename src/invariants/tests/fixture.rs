@@ -74,9 +74,14 @@ pub(super) fn refusal(policy: &str, host: &Rc<Host>) -> String {
 
 /// The refusal of one line in the hook `mounts`.
 pub(super) fn mounts(line: &str) -> String {
+    mounts_on(line, tree())
+}
+
+/// The same on a host with this tree.
+pub(super) fn mounts_on(line: &str, tree: Tree) -> String {
     refusal(
         &format!("fn mounts(host) {{\n    base::mounts(host);\n    {line}\n}}\n"),
-        &host::described(tree()),
+        &host::described(tree),
     )
 }
 

@@ -101,10 +101,7 @@ fn a_mask_takes_the_place_of_a_mount_and_is_not_uncovered() {
         "mount::ro(\"/srv/data\", \"x\"); mount::tmpfs(\"/srv/data/b\", \"x\"); mount::mask(\"/srv/data\", \"y\");";
     let mut tree = tree();
     tree.describe(Path::new("/srv/data/b"), Kind::Directory, 0, b"");
-    let text = refusal(
-        &format!("fn mounts(host) {{\n    base::mounts(host);\n    {line}\n}}\n"),
-        &host::described(tree),
-    );
+    let text = mounts_on(line, tree);
     assert_eq!(
         text,
         format!(

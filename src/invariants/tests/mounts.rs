@@ -9,14 +9,6 @@ use crate::path::HostPath;
 use crate::request::Program;
 use crate::request::Request;
 
-/// What one line in the hook `mounts` leads to on a host with this tree.
-fn line(line: &str, tree: Tree) -> String {
-    refusal(
-        &format!("fn mounts(host) {{\n    base::mounts(host);\n    {line}\n}}\n"),
-        &host::described(tree),
-    )
-}
-
 /// The first words of a refusal.
 fn first(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
@@ -35,13 +27,13 @@ fn places_that_the_launcher_builds_are_its_own() {
         ("/etc/claude-code/CLAUDE.md", "/etc/claude-code/CLAUDE.md"),
     ];
     for (place, owner) in built {
-        let text = line(&format!("mount::tmpfs(\"{place}\", \"x\");"), tree());
+        let text = mounts_on(&format!("mount::tmpfs(\"{place}\", \"x\");"), tree());
         let wanted = format!("error[empty-root]: `{place}` cannot be mounted: `{owner}` is built by the launcher: ");
         assert!(text.starts_with(&wanted), "{text}");
     }
     for place in ["/process", "/run/claudebox-more", "/run", "/opt"] {
         assert_eq!(
-            line(&format!("mount::tmpfs(\"{place}\", \"x\");"), tree()),
+            mounts_on(&format!("mount::tmpfs(\"{place}\", \"x\");"), tree()),
             "granted",
             "{place}"
         );
@@ -160,7 +152,7 @@ fn kinds_of_mount_points() {
     let shown = |second: &str| format!("mount::ro(\"/srv/data\", \"x\"); {second}");
     let told = |place: &str, why: &str| format!("error[mount-point]: `{place}` cannot be a mount point: {why}");
     let directory = "/srv/data/d";
-    let of = |second: &str| line(&shown(second), with("d", Kind::Directory));
+    let of = |second: &str| mounts_on(&shown(second), with("d", Kind::Directory));
     // A directory takes directories, a file takes files, and neither takes a link.
     assert_eq!(of("mount::tmpfs(\"/srv/data/d\", \"x\");"), "granted");
     assert_eq!(of("mount::ro(\"/usr/lib\", \"/srv/data/d\", \"x\");"), "granted");
@@ -190,7 +182,7 @@ fn kinds_of_mount_points() {
         told(directory, "a link there would be written to the host, at `/srv/data/d`")
     );
     // A file that was made up holds nothing; what lies in memory takes everything.
-    let text = line(
+    let text = mounts_on(
         "mount::text(\"/opt/text\", \"words\", \"x\"); mount::tmpfs(\"/opt/text/below\", \"x\");",
         tree(),
     );
@@ -199,7 +191,7 @@ fn kinds_of_mount_points() {
         told("/opt/text/below", "`/opt/text` is no directory that can hold it")
     );
     assert_eq!(
-        line(
+        mounts_on(
             "mount::tmpfs(\"/opt\", \"x\"); mount::link(\"/usr\", \"/opt/l\", \"x\");",
             tree()
         ),

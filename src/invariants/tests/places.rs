@@ -65,10 +65,7 @@ fn the_home_of_root_is_a_secret() {
     let mut tree = tree();
     tree.describe(Path::new("/root/notes"), Kind::File, 0, b"x");
     let line = "mount::ro(\"/root/notes\", \"x\");";
-    let text = refusal(
-        &format!("fn mounts(host) {{\n    base::mounts(host);\n    {line}\n}}\n"),
-        &host::described(tree),
-    );
+    let text = mounts_on(line, tree);
     assert_eq!(
         text,
         format!(
