@@ -2,6 +2,7 @@
 //!
 //! Beside what the whole suite needs: `iproute2`, `nftables`, `slirp4netns`, `curl`, `python3-pip`.
 
+mod claude_code;
 mod clients;
 mod lab;
 mod life;
