@@ -4,6 +4,7 @@
 
 mod claude_code;
 mod clients;
+mod ends;
 mod lab;
 mod life;
 mod ports;
