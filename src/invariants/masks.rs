@@ -35,6 +35,13 @@ impl Checker<'_> {
                 .iter()
                 .find(|(pattern, _)| floor::glob(pattern.as_bytes(), name.as_bytes()))
         };
+        // The later word counts: a pattern of a profile, or of the project's own file, masks what an earlier one passed.
+        let latest = |name: &OsStr| {
+            let rules = patterns
+                .iter()
+                .filter(|(pattern, _)| floor::glob(pattern.as_bytes(), name.as_bytes()));
+            rules.map(|(_, rule)| *rule).max()
+        };
         // A directory `.env` is a Python environment, not a file of secrets; a policy's own pattern may mean a directory.
         let wanted = |name: &OsStr, is_directory: bool| {
             by_policy(name).is_some() || (!is_directory && floor::project_secret(name).is_some())
@@ -54,6 +61,9 @@ impl Checker<'_> {
                 continue;
             };
             let at = path.same_inside();
+            if self.passes(&path, latest(name)) {
+                continue;
+            }
             let leads_to_directory = || {
                 let resolved = self.host.tree.resolve(&path).ok().and_then(|resolved| resolved.node);
                 resolved.is_some_and(|node| node.kind == Kind::Directory)
@@ -98,6 +108,41 @@ impl Checker<'_> {
                 "the project has more directories than are looked through",
                 "secret-in-project",
             );
+        }
+    }
+
+    /// Whether the policy passes this file by name, and no later rule of it masks it again. `rule` is the latest that would.
+    fn passes(&mut self, path: &HostPath, rule: Option<DecisionId>) -> bool {
+        let words = self.draft.passed.iter().filter(|(passed, _)| passed == path);
+        let Some(word) = words.map(|(_, decision)| *decision).max() else {
+            return false;
+        };
+        if let Some(rule) = rule.filter(|rule| *rule > word) {
+            self.fates.insert(word, Fate::Overridden(rule));
+            return false;
+        }
+        self.passed.push(word);
+        true
+    }
+
+    /// A word that passed nothing is marked: who wrote it believes something else.
+    pub(super) fn idle_passes(&mut self) {
+        for (path, decision) in std::mem::take(&mut self.draft.passed) {
+            if self.fates.contains_key(&decision) {
+                continue;
+            }
+            let at = path.same_inside();
+            // A file can be masked under another name that leads to it, or with the directory that it lies in.
+            let place = self.mask_place(&at).unwrap_or(at);
+            let hides =
+                |mount: &&Mount| matches!(mount.what, What::MaskFile | What::MaskDirectory) && place.within(&mount.at);
+            let fate = match self.mounts.iter().find(hides) {
+                Some(mask) => Fate::Overridden(mask.decision),
+                None if self.passed.contains(&decision) => continue,
+                None if !path.within(&self.host.project) => Fate::Idle("it does not lie in the project".into()),
+                None => Fate::Idle("no file there would be masked".into()),
+            };
+            self.fates.insert(decision, fate);
         }
     }
 

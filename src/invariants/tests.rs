@@ -2,6 +2,7 @@
 
 mod network;
 mod nix;
+mod passed;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -13,7 +14,7 @@ use crate::host::{self, Host};
 use crate::path::EnvName;
 use crate::request::{Program, Request};
 use crate::script::layer::Source;
-use crate::trace::Site;
+use crate::trace::{Effect, Site};
 use crate::{Decided, decide_with};
 
 use super::plan::What;

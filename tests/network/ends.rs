@@ -179,7 +179,8 @@ as_both! {
 #[test]
 fn no_namespace_is_kept_without_a_process() {
     lab().on_machine(|| {
-        let mut pty = Pty::start(&boxed(Test::new(), "internet", ["sh", "-c", "echo ready; read line"]));
+        let test = boxed(Test::new(), "internet", ["sh", "-c", "echo ready; read line"]);
+        let mut pty = Pty::start(&test);
         pty.wait_for("ready");
         let own = namespaces("thread-self");
         let theirs: BTreeSet<PathBuf> = namespaces(&pty.pid().to_string()).difference(&own).cloned().collect();

@@ -78,11 +78,13 @@ impl Pty {
             }
             let mut part = [0; 4096];
             let length = master.read(&mut part).unwrap_or(0);
-            assert!(
-                length > 0,
-                "`{line}` was never shown, and the session ended: {}",
-                self.shown
-            );
+            if length == 0 {
+                let code = self.running.exit_code();
+                panic!(
+                    "`{line}` was never shown, and the session ended with {code}: {}",
+                    self.shown
+                );
+            }
             self.shown.push_str(&String::from_utf8_lossy(&part[..length]));
         }
     }
