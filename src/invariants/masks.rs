@@ -9,7 +9,7 @@ use crate::floor;
 use crate::host::ENTER;
 use crate::host::tree::Kind;
 use crate::path::{HostPath, SandboxPath};
-use crate::trace::{DecisionId, Effect};
+use crate::trace::{DecisionId, Effect, Site};
 
 use super::plan::{Mount, What};
 
@@ -60,7 +60,6 @@ impl Checker<'_> {
             let Some(name) = path.name() else {
                 continue;
             };
-            let at = path.same_inside();
             if self.passes(&path, latest(name)) {
                 continue;
             }
@@ -75,12 +74,10 @@ impl Checker<'_> {
                     .get(*rule)
                     .map(|decision| (decision.reason.clone(), decision.site.clone()));
                 if let Some((reason, site)) = why {
-                    let decision = self.trace.record(Effect::Mask, at.to_string(), reason, site);
-                    self.masks.push((at, decision));
+                    self.mask_everywhere(&path, &reason, &site);
                 }
             } else if let (Some(why), false) = (floor::project_secret(name), leads_to_directory()) {
-                let decision = self.host_rule(Effect::Mask, at.to_string(), why, "secret-in-project");
-                self.masks.push((at, decision));
+                self.mask_everywhere(&path, why, &Site::Host("secret-in-project"));
             }
         }
         // What the owner has closed cannot be looked through, and the sandbox's user, who is the owner, could open it.
@@ -89,10 +86,8 @@ impl Checker<'_> {
             if matches!(node, Ok(Some(node)) if node.uid != self.host.uid) {
                 continue;
             }
-            let at = path.same_inside();
             let why = "its mode keeps it from being looked through for secrets";
-            let decision = self.host_rule(Effect::Mask, at.to_string(), why, "secret-in-project");
-            self.masks.push((at, decision));
+            self.mask_everywhere(&path, why, &Site::Host("secret-in-project"));
         }
         for (_, decision) in &patterns {
             if !used.contains(decision) {
@@ -108,6 +103,37 @@ impl Checker<'_> {
                 "the project has more directories than are looked through",
                 "secret-in-project",
             );
+        }
+    }
+
+    /// Masks a file of the project at its own place, and wherever else a mount shows it, or shows what it is a link to.
+    fn mask_everywhere(&mut self, path: &HostPath, reason: &str, site: &Site) {
+        let own = path.same_inside();
+        let mut places = vec![own.clone()];
+        let lies_at = self.mask_place(&own).ok();
+        let found = self.host.tree.resolve(path).ok();
+        let file = found.filter(|found| found.node.is_some()).map(|found| found.path);
+        for mount in &self.mounts {
+            let What::Bind { source, .. } = &mount.what else {
+                continue;
+            };
+            for shown in [Some(path), file.as_ref()].into_iter().flatten() {
+                let place = match shown.below(source) {
+                    Some(rest) if rest.as_os_str().is_empty() => mount.at.clone(),
+                    Some(rest) => match mount.at.join(rest) {
+                        Ok(place) => place,
+                        Err(_) => continue,
+                    },
+                    None => continue,
+                };
+                if lies_at.as_ref() != Some(&place) && !places.contains(&place) {
+                    places.push(place);
+                }
+            }
+        }
+        for place in places {
+            let decision = self.trace.record(Effect::Mask, place.to_string(), reason, site.clone());
+            self.masks.push((place, decision));
         }
     }
 

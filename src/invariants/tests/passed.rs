@@ -102,6 +102,45 @@ fn another_name_that_is_masked_masks_it() {
     assert_eq!(passing(&both, &files), (Vec::new(), all));
 }
 
+/// A mount that shows a part of the project once more does not show its secrets, and names none by the way.
+#[test]
+fn a_second_mount_of_the_project_shows_no_secret() {
+    let policy = "fn mounts(host) { base::mounts(host); mount::ro(host.project, \"/srv/all\", \"x\"); \
+                  mount::ro(host.project + \"/sub\", \"/srv/part\", \"x\"); mount::ro(\"~/p/conf\", \"/srv/conf\", \"x\"); \
+                  mount::ro(\"~/p/sub/.env\", \"/srv/one\", \"x\"); }";
+    let seen = |policy: &str| -> Vec<String> {
+        let mut tree = tree();
+        for (name, kind) in [
+            ("sub/.env", Kind::File),
+            ("conf/prod", Kind::File),
+            (".env", Kind::Link("conf/prod".into())),
+        ] {
+            tree.describe(&Path::new("/home/u/p").join(name), kind, 1000, b"KEY=x\n");
+        }
+        let decided = decided(policy, &host::described(tree), &request());
+        let plan = decided.verdict.outcome.unwrap();
+        let masked = plan.mounts().iter().filter(|mount| mount.what == What::MaskFile);
+        let mut masked: Vec<String> = masked.map(|mount| mount.at.to_string()).collect();
+        masked.sort();
+        masked
+    };
+    let all = [
+        "/home/u/p/conf/prod",
+        "/home/u/p/sub/.env",
+        "/srv/all/conf/prod",
+        "/srv/all/sub/.env",
+        "/srv/conf/prod",
+        "/srv/one",
+        "/srv/part/.env",
+    ];
+    assert_eq!(seen(policy), all);
+    let passing = format!("{policy}\nfn secrets(host) {{ secret::pass_file(\"~/p/sub/.env\", \"x\"); }}");
+    assert_eq!(
+        seen(&passing),
+        ["/home/u/p/conf/prod", "/srv/all/conf/prod", "/srv/conf/prod"]
+    );
+}
+
 /// No word lifts what is a secret by its path.
 #[test]
 fn a_secret_path_is_not_passed() {
