@@ -169,6 +169,7 @@ pub fn check(draft: Draft, trace: &mut Trace, host: &Host, request: &Request, so
         protected: IndexMap::new(),
         reserved: Vec::new(),
         opened: Vec::new(),
+        passed: Vec::new(),
         fates: IndexMap::new(),
         violations: Vec::new(),
         unfit: false,
@@ -225,6 +226,8 @@ struct Checker<'run> {
     reserved: Vec<plan::Reserved>,
     /// The policy's openings that opened something.
     opened: Vec<DecisionId>,
+    /// The policy's words that passed a file.
+    passed: Vec<DecisionId>,
     fates: IndexMap<DecisionId, Fate>,
     violations: Vec<Diagnostic>,
     /// The project itself was refused: what follows from that is not told again.
@@ -252,6 +255,7 @@ impl Checker<'_> {
         self.remote_secrets();
         self.mount_points();
         self.grant_masks();
+        self.idle_passes();
         let nix = self.nix_daemon();
         self.working_directory();
         self.tell_claude(&network);

@@ -4,6 +4,7 @@
 //! `CLAUDEBOX_RANDOM_SEED=7` elsewhere; a failure names its seed.
 
 mod hosts;
+mod sandbox;
 mod texts;
 
 use std::time::{Duration, Instant};

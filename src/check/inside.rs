@@ -94,13 +94,13 @@ pub(super) fn nix(host: &Host, items: &mut Vec<Item>) {
         }
     }
     if daemon.usable() {
-        let network = "it downloads by the host's own network, whatever network the sandbox has";
-        items.push(with_fix(
-            Mark::Note,
-            subject,
-            network,
-            "`--net none` keeps it outside, and so does a mask in your policy",
-        ));
+        for risk in [
+            "it downloads by the host's own network, whatever network the sandbox has",
+            "it shows its own environment to builds that ask, and deletes what nothing holds on to",
+        ] {
+            let fix = "`--net none` keeps it outside, and so does a mask in your policy";
+            items.push(with_fix(Mark::Note, subject, risk, fix));
+        }
     }
     for warning in &daemon.warnings {
         let fix = "see the book's page on Nix";

@@ -5,6 +5,7 @@ mod masks;
 mod mounts;
 mod network;
 mod nix;
+mod passed;
 mod places;
 mod variables;
 mod whole;

@@ -226,6 +226,7 @@ pub(super) struct Path {
     pub host: OnHost,
     pub elsewhere: Vec<Elsewhere>,
     pub parts: Vec<Text>,
+    pub besides: Vec<usize>,
     pub without_effect: Vec<usize>,
     pub to_show: Way,
 }
