@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::support::{Test, User, as_both};
 
 /// What the planted program does when the host's git runs it.
-const EVIL: &str = r#"[core]\n\tfsmonitor = "touch [HOME]/fired; false"\n"#;
+pub const EVIL: &str = r#"[core]\n\tfsmonitor = "touch [HOME]/fired; false"\n"#;
 
 /// What a person does on the host afterwards.
 const HOST: &str = "for d in . sub nested a/b/c/nested ../wt; do [ -e $d/.git ] && (cd $d && git status && git diff && git log -1 \
@@ -223,7 +223,7 @@ pub fn host(test: &Test, script: &str) {
 }
 
 /// A sandbox as one would write it without much thought.
-const NAIVE: [&str; 15] = [
+pub const NAIVE: [&str; 15] = [
     "bwrap",
     "--ro-bind",
     "/",
