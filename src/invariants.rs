@@ -168,6 +168,7 @@ pub fn check(draft: Draft, trace: &mut Trace, host: &Host, request: &Request, so
         masks: Vec::new(),
         protected: IndexMap::new(),
         reserved: Vec::new(),
+        links: Vec::new(),
         opened: Vec::new(),
         fates: IndexMap::new(),
         violations: Vec::new(),
@@ -223,6 +224,8 @@ struct Checker<'run> {
     protected: IndexMap<SandboxPath, surface::Guard>,
     /// What is made for the time of the session.
     reserved: Vec<plan::Reserved>,
+    /// The links at protected names.
+    links: Vec<plan::PinnedLink>,
     /// The policy's openings that opened something.
     opened: Vec<DecisionId>,
     fates: IndexMap<DecisionId, Fate>,
@@ -256,6 +259,7 @@ impl Checker<'_> {
         self.working_directory();
         self.tell_claude(&network);
         let reserved = self.reserved_and_mounted();
+        let links = self.links_that_are_seen();
         Parts {
             variables,
             mounts: std::mem::take(&mut self.mounts),
@@ -272,6 +276,7 @@ impl Checker<'_> {
             isolation,
             preparations: state.preparations,
             reserved,
+            links,
         }
     }
 

@@ -153,7 +153,7 @@ fn up(mut running: Running) -> (Running, BufReader<std::process::ChildStdout>) {
 }
 
 /// What the sandbox says at its end, after the host has done something.
-fn end(test: &Test, does: &str, running: Running) -> String {
+pub fn end(test: &Test, does: &str, running: Running) -> String {
     let (_running, mut out) = up(running);
     host(test, does);
     std::fs::write(test.at("go"), "").expect("the test's own file");
@@ -172,8 +172,8 @@ fn prepared(user: User, Row { before, .. }: &Row) -> Test {
 
 /// A sandbox that protects each of these and looks after none of them.
 fn naive(test: &Test, script: &str) -> Running {
-    let (dash_dash, words) = (NAIVE.len() - 2, NAIVE);
-    let mut line: Vec<String> = words[..dash_dash].iter().map(|word| (*word).to_owned()).collect();
+    let end = NAIVE.len() - 2;
+    let mut line: Vec<String> = NAIVE[..end].iter().map(|word| (*word).to_owned()).collect();
     line.push("--die-with-parent".to_owned());
     for name in [
         ".git",

@@ -105,12 +105,15 @@ impl Hand {
 
     fn bind(&mut self, Kept { check, .. }: &Kept) -> io::Result<()> {
         let place = verify::open(&self.root, &check.at)?;
-        // A mount over a link would be passed by whoever follows the link.
-        if FileType::from_raw_mode(fstat(&place)?.st_mode) == FileType::Symlink {
-            return Err(Errno::LOOP.into());
-        }
+        let is_link = FileType::from_raw_mode(fstat(&place)?.st_mode) == FileType::Symlink;
+        let writable = match &check.want {
+            Want::Bind { writable, .. } => *writable,
+            _ => is_link,
+        };
         let mask = match &check.want {
-            Want::Bind { writable, .. } => {
+            // A mount keeps a link in its place, and is passed by whoever follows it.
+            want if is_link && *want != Want::Link => return Err(Errno::LOOP.into()),
+            Want::Bind { .. } | Want::Link => {
                 let tree = mounts::copy(&place)?;
                 if !writable {
                     mounts::close(&tree)?;

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use super::bind::Binder;
 use super::reserve::Reservations;
-use super::task::Kept;
+use super::task::{Kept, Want};
 use super::verify::{self, Wrong};
 use crate::host::tree::plain;
 use crate::path::HostPath;
@@ -48,11 +48,30 @@ impl Keeper {
         }
     }
 
-    /// Meets the sandbox, whose mounts were just compared.
-    pub(super) fn meet(&mut self, pid: i32, root: OwnedFd) {
-        if !self.kept.is_empty() {
-            self.inside = Some((root, Binder::start(pid, &self.kept).ok()));
+    /// Whether something is missing that bubblewrap could not mount.
+    pub(super) fn is_needed(&self) -> bool {
+        self.kept.iter().any(|kept| kept.check.want == Want::Link)
+    }
+
+    /// Meets the sandbox, whose mounts were just compared, and mounts what bubblewrap could not.
+    ///
+    /// # Errors
+    /// A link that cannot be kept in its place.
+    pub(super) fn meet(&mut self, pid: i32, root: OwnedFd) -> Result<(), HostPath> {
+        if self.kept.is_empty() {
+            return Ok(());
         }
+        let mut binder = Binder::start(pid, &self.kept).ok();
+        for (index, kept) in self
+            .kept
+            .iter()
+            .enumerate()
+            .filter(|(_, kept)| kept.check.want == Want::Link)
+        {
+            restore(&self.kept, &[index], &root, binder.as_mut()).map_err(|_| kept.place.clone())?;
+        }
+        self.inside = Some((root, binder));
+        Ok(())
     }
 
     /// What becomes readable when something happened. `None` where the kernel does not tell: then it is looked at

@@ -15,6 +15,7 @@ use super::task::{Task, Want};
 use super::{Ends, KNOCK, YES, holders, info, verify};
 use crate::diagnostic::{Diagnostic, Refusal};
 use crate::host::tree::Tree;
+use crate::path::HostPath;
 use crate::{leftover, output, prepare, sys};
 
 /// The longest answer of `--info-fd` that is read.
@@ -118,8 +119,18 @@ impl Session {
             // Where the launcher was killed there is nothing left to start, and nothing to tell.
             _ if ended(&self.launcher) => {}
             Ok(root) => {
-                let _ = gate.write_all(&[YES]);
-                self.keeper.meet(pid, root);
+                // Where nothing is missing, the program inside does not wait for what may be needed later.
+                let open = |gate: &mut UnixStream| {
+                    let _ = gate.write_all(&[YES]);
+                };
+                if !self.keeper.is_needed() {
+                    open(gate);
+                    let _ = self.keeper.meet(pid, root);
+                } else if let Err(link) = self.keeper.meet(pid, root) {
+                    output::error(&link_refusal(&link));
+                } else {
+                    open(gate);
+                }
             }
             Err(why) => output::error(&refusal(&why)),
         }
@@ -171,6 +182,17 @@ fn refusal(why: &str) -> String {
     let error = Diagnostic::new("mounts-verified", format!("{why}; it was exchanged while the sandbox started")).hint(
         "nothing ran in it; start again, and if that fails too, look for what renames files there: another sandbox on this project, or a program of yours",
     );
+    Refusal::one(error).to_string()
+}
+
+fn link_refusal(link: &HostPath) -> String {
+    let error = Diagnostic::new(
+        "agent-config",
+        format!("`{link}` is a symbolic link, and this system does not let it be kept in its place"),
+    )
+    .hint(format!(
+        "put the file itself there, or let it be replaced: mount::open(\"{link}\", \"why\")"
+    ));
     Refusal::one(error).to_string()
 }
 

@@ -56,6 +56,8 @@ pub(super) enum Want {
     EmptyFile,
     /// An empty directory that cannot be written.
     EmptyDirectory,
+    /// A link of the host, with itself mounted on it.
+    Link,
 }
 
 impl Task {
@@ -80,7 +82,7 @@ impl Task {
             records: host.reservation_records(),
             reserved: plan.reserved().to_vec(),
             checks: checks.collect(),
-            kept: kept(plan.mounts(), &host.places.state),
+            kept: kept(plan, &host.places.state),
             places: leftover::Places::of(host),
         }
     }
@@ -88,7 +90,8 @@ impl Task {
 
 /// The mounts that protect or hide a file of the host at its own place. What lies in our own state is replaced by nobody but
 /// us, and a mount that shows another file lays no claim to the one below it.
-fn kept(mounts: &[Mount], state: &HostPath) -> Vec<Kept> {
+fn kept(plan: &Plan, state: &HostPath) -> Vec<Kept> {
+    let mounts = plan.mounts();
     let by_place: HashMap<&SandboxPath, &Mount> = mounts.iter().map(|mount| (&mount.at, mount)).collect();
     let place = |at: &SandboxPath| {
         let above = at.ancestors().skip(1).find_map(|above| by_place.get(&above).copied())?;
@@ -115,7 +118,15 @@ fn kept(mounts: &[Mount], state: &HostPath) -> Vec<Kept> {
             place,
         })
     });
-    kept.collect()
+    // Links last: the directories that hold them are pinned by then.
+    let links = plan.links().iter().map(|link| Kept {
+        check: Check {
+            at: link.at.clone(),
+            want: Want::Link,
+        },
+        place: link.path.clone(),
+    });
+    kept.chain(links).collect()
 }
 
 /// What the check saw. The login and its kin are replaced by rename when they are refreshed, at any moment.

@@ -112,6 +112,7 @@ pub(super) fn one(root: &OwnedFd, Check { at, want }: &Check) -> Result<(), Wron
                 return Err(Wrong::Shown);
             }
         }
+        Want::Link => {}
         Want::EmptyDirectory => {
             if !read_only || kind != FileType::Directory || !in_memory(&found) {
                 return Err(Wrong::Shown);
