@@ -168,6 +168,7 @@ pub fn check(draft: Draft, trace: &mut Trace, host: &Host, request: &Request, so
         masks: Vec::new(),
         protected: IndexMap::new(),
         reserved: Vec::new(),
+        links: Vec::new(),
         opened: Vec::new(),
         passed: Vec::new(),
         fates: IndexMap::new(),
@@ -224,6 +225,8 @@ struct Checker<'run> {
     protected: IndexMap<SandboxPath, surface::Guard>,
     /// What is made for the time of the session.
     reserved: Vec<plan::Reserved>,
+    /// The links at protected names.
+    links: Vec<plan::PinnedLink>,
     /// The policy's openings that opened something.
     opened: Vec<DecisionId>,
     /// The policy's words that passed a file.
@@ -260,6 +263,7 @@ impl Checker<'_> {
         self.working_directory();
         self.tell_claude(&network);
         let reserved = self.reserved_and_mounted();
+        let links = self.links_that_are_seen();
         Parts {
             variables,
             mounts: std::mem::take(&mut self.mounts),
@@ -276,6 +280,7 @@ impl Checker<'_> {
             isolation,
             preparations: state.preparations,
             reserved,
+            links,
         }
     }
 

@@ -40,6 +40,7 @@ mod policies;
 mod policy_api;
 mod project_file;
 mod random;
+mod replaced;
 mod requirements;
 mod rhai_facts;
 mod state;

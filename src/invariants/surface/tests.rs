@@ -248,7 +248,7 @@ fn what_the_policy_protects_is_read_only_with_the_way_to_it() {
         rest,
         [
             "protect /home/u/p/.mcp.json: Idle(\"it does not exist in this project: it is reported if it appears\")",
-            "note /home/u/p/.exrc is a symbolic link on the way to `/home/u/p/.exrc`: where it leads is read-only, the link is not",
+            "pin /home/u/p/.exrc is a symbolic link on the way to `/home/u/p/.exrc`: it can be neither renamed nor removed",
         ]
     );
 }
