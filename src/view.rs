@@ -188,6 +188,19 @@ impl<'run> View<'run> {
             .collect()
     }
 
+    /// What mounts put into a directory: the names directly below it that they, or the directories above them, have.
+    #[must_use]
+    pub fn names_in(&self, directory: &Path) -> BTreeSet<&OsStr> {
+        let made = self.above.iter().map(PathBuf::as_path);
+        self.mounts
+            .keys()
+            .copied()
+            .chain(made)
+            .filter(|path| path.parent() == Some(directory))
+            .filter_map(Path::file_name)
+            .collect()
+    }
+
     /// The mounts that show something below a path of the host, but not the path itself.
     #[must_use]
     pub fn parts_of(&self, path: &HostPath) -> Vec<&'run Mount> {
