@@ -14,6 +14,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::host::git::Reservation;
 use crate::host::tree::{self, Node, Unreadable};
 use crate::host::{ENTER, Host, READ, WRITE};
 use crate::invariants::plan::{Mount, NixWay, Parts, Preparation, What};
@@ -86,6 +87,13 @@ impl<'run> View<'run> {
                     prepared.insert(from.as_path(), None);
                 }
             }
+        }
+        for reserved in parts.reserved.iter().filter(|reserved| reserved.absent) {
+            let made = match reserved.content {
+                Reservation::EmptyDirectory => node(tree::Kind::Directory, 0o755),
+                Reservation::EmptyFile | Reservation::Content(_) => node(tree::Kind::File, 0o444),
+            };
+            prepared.insert(reserved.path.as_path(), made);
         }
         Self {
             host,

@@ -178,7 +178,7 @@ fn reached(result: &Try) -> bool {
     }
 }
 
-/// The plural of a word that has a plain one.
-fn count(number: usize, word: &str) -> String {
-    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
+/// A number with its word.
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }

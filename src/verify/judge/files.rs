@@ -37,7 +37,7 @@ impl Evidence<'_> {
             }
         }
         let exist = secrets.iter().filter(|secret| secret.exists).count();
-        Judged::of(leaks, format!("{} looked for, of which this host has {exist}: none is seen", count(secrets.len(), "place")))
+        Judged::of(leaks, format!("{} looked for, of which this host has {exist}: none is seen", count(secrets.len(), "place", "places")))
     }
 
     /// What is made of memory holds nothing but mounts.
@@ -67,8 +67,8 @@ impl Evidence<'_> {
                 }
             }
         }
-        let listed = count(self.answers.listings.len(), "directory in memory").replace("memorys", "memory");
-        Judged::of(leaks, format!("{listed} hold {names} names, each of a mount; the canary in the host's /tmp is not there"))
+        let listed = count(self.answers.listings.len(), "directory in memory holds", "directories in memory hold");
+        Judged::of(leaks, format!("{listed} {names} names, each of a mount; the canary in the host's /tmp is not there"))
     }
 
     /// Each mount is what was decided, and there is no other.
@@ -101,7 +101,7 @@ impl Evidence<'_> {
             leaks,
             format!(
                 "{} as decided, {} of them of this host with write access; no other",
-                count(self.case.plan.mounts().len(), "mount"),
+                count(self.case.plan.mounts().len(), "mount", "mounts"),
                 written.count()
             ),
         )
@@ -129,7 +129,7 @@ impl Evidence<'_> {
         let pinned = kept.len() - closed;
         Judged::of(
             leaks,
-            format!("{} read-only, and {} above them held in place", count(closed, "path"), count(pinned, "directory").replace("directorys", "directories")),
+            format!("{} read-only, and {} above them held in place", count(closed, "path", "paths"), count(pinned, "directory", "directories")),
         )
     }
 

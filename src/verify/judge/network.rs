@@ -49,7 +49,7 @@ impl Evidence<'_> {
             let why = if host { format!(" ({site})") } else { String::new() };
             return Judged::plain(Outcome::Open, format!("the plan leaves open: {}{why}", open.join(", ")));
         }
-        let tried = count(self.questions.sockets.len(), "place");
+        let tried = count(self.questions.sockets.len(), "place", "places");
         Judged::of(leaks, format!("{tried} where something of this host may listen, and an abstract one: none answers"))
     }
 
@@ -78,7 +78,7 @@ impl Evidence<'_> {
             };
             leaks.push(format!("{address} {how}"));
         }
-        Judged::of(leaks, format!("`{}`: {} of this host and its networks refused at once, a canary on its loopback among them", plan.network().word(), count(tried, "address").replace("addresss", "addresses")))
+        Judged::of(leaks, format!("`{}`: {} of this host and its networks refused at once, a canary on its loopback among them", plan.network().word(), count(tried, "address", "addresses")))
     }
 
     /// Whether the plan lets the sandbox reach an address. On its loopback that is nobody but itself, save a port of the

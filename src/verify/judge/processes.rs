@@ -43,7 +43,7 @@ impl Evidence<'_> {
                 Some(_) => {}
             }
         }
-        let inside = count(self.answers.environment.len(), "variable");
+        let inside = count(self.answers.environment.len(), "variable", "variables");
         Judged::of(leaks, format!("{inside} inside, each decided; the canary in the host's environment is not among them"))
     }
 
@@ -70,7 +70,7 @@ impl Evidence<'_> {
             }
         }
         if others > 0 {
-            leaks.push(format!("{} that are not the sandbox's are seen, `{first}` for one", count(others, "process")));
+            leaks.push(format!("{} that are not the sandbox's are seen, `{first}` for one", count(others, "process", "processes")));
         }
         if self.answers.processes.is_empty() {
             return Judged::untested("no process is seen, not even the probe: /proc cannot be read");
@@ -100,8 +100,8 @@ impl Evidence<'_> {
                 ));
             }
         }
-        let looked = count(self.command_lines.len(), "command line");
-        let values = count(secrets.len(), "secret value");
+        let looked = count(self.command_lines.len(), "command line", "command lines");
+        let values = count(secrets.len(), "secret value", "secret values");
         Judged::of(leaks, format!("{looked} of the sandbox read from outside: no option's value is there; {values} looked for"))
     }
 
