@@ -181,12 +181,7 @@ impl Cli {
     /// Whether this only looks, and starts neither Claude Code nor anything else of the user's.
     #[must_use]
     pub fn inspects(&self) -> bool {
-        self.explain.is_some()
-            || self.check
-            || self.verify
-            || self.dry_run
-            || self.policy_test
-            || self.policy_diff
+        self.explain.is_some() || self.check || self.verify || self.dry_run || self.policy_test || self.policy_diff
     }
 
     /// What is to be explained: nothing in particular where the list is empty; `None` where nothing is.

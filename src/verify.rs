@@ -88,9 +88,8 @@ pub fn run(cli: &Cli, case: Case, mut ready: Ready) -> Result<u8, Refusal> {
     let mut watched = launch::verify::start(ready).map_err(Refusal::one)?;
     let told = converse(&mut watched, &asked);
     let ended = watched.wait();
-    let (answers, command_lines) = told.map_err(|error| {
-        failed(format!("the sandbox did not start, or its probe did not answer: {}", plain(&error)))
-    })?;
+    let (answers, command_lines) =
+        told.map_err(|_| failed("the sandbox did not start, or its probe did not answer".into()))?;
     let outlived = ended.is_err() || watched.is_outlived();
     let rows = judge::rows(&Evidence::new(case, &planted, asked, answers, command_lines, outlived));
     output::result(&if cli.json {
@@ -105,7 +104,7 @@ pub fn run(cli: &Cli, case: Case, mut ready: Ready) -> Result<u8, Refusal> {
 fn converse(
     watched: &mut Watched,
     questions: &message::Questions,
-) -> std::io::Result<(message::Answers, Vec<outside::CommandLine>)> {
+) -> std::io::Result<(message::Answers, Vec<Vec<u8>>)> {
     let socket = watched.socket();
     message::receive::<message::Hello>(socket)?;
     let command_lines = outside::command_lines(watched.pid());
@@ -115,6 +114,7 @@ fn converse(
 
 fn failed(why: String) -> Refusal {
     Refusal::one(
-        Diagnostic::new("verify", why).hint("nothing was tested; what stopped it may be above, and `claudebox --check` names what is missing"),
+        Diagnostic::new("verify", why)
+            .hint("nothing was tested; what stopped it may be above, and `claudebox --check` names what is missing"),
     )
 }

@@ -46,3 +46,4 @@ mod state_crashes;
 mod state_logins;
 mod support;
 mod terminal;
+mod verify;

@@ -8,4 +8,5 @@ mod built;
 mod flake;
 mod guard;
 mod sandbox;
+mod verify;
 mod world;

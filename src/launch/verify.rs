@@ -11,7 +11,10 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
-use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, getpid, pidfd_open, pidfd_send_signal, waitpid};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, getpid, pidfd_open, pidfd_send_signal, set_parent_process_death_signal,
+    waitpid,
+};
 
 use crate::diagnostic::{Diagnostic, Refusal};
 use crate::host::tree::plain;
@@ -39,7 +42,10 @@ pub fn is_planted(program: Option<&OsString>) -> bool {
 
 /// Becomes claudebox with the same words, and with canaries in its environment and on its command line: what a launch does
 /// with those of its caller is what is verified. Returns only where that failed.
-#[expect(clippy::disallowed_methods, reason = "the one place that starts a process on the host")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that starts a process on the host"
+)]
 pub fn again(words: &[OsString]) -> Diagnostic {
     let token = token();
     let error = std::process::Command::new("/proc/self/exe")
@@ -78,8 +84,9 @@ pub fn start(ready: Ready) -> Result<Watched, Diagnostic> {
     started().map_err(|error| super::failed("start the sandbox", &error))
 }
 
-/// The copy's own life.
+/// The copy's own life, which ends with this process.
 fn launch(ready: Ready, output: &UnixStream) -> i32 {
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
     let streams = open("/dev/null", OFlags::RDWR, Mode::empty())
         .and_then(|null| rustix::stdio::dup2_stdin(&null))
         .and_then(|()| rustix::stdio::dup2_stdout(output));

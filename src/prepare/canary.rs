@@ -1,9 +1,5 @@
 //! The canary of `--verify` in the host's file system: a directory in `/tmp` with a file and a socket. Nothing else of the
 //! host is written for it.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "writes to the host's file system, like the module above"
-)]
 
 use std::fs;
 use std::io;

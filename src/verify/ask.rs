@@ -95,7 +95,11 @@ pub(super) fn secrets(case: Case) -> Vec<Secret> {
 
 /// The sockets of the host: where daemons listen, and those that are bound now. The Nix daemon has a row of its own.
 pub(super) fn sockets(case: Case) -> Vec<(HostPath, &'static str)> {
-    let bound = case.host.sockets.iter().map(|path| (path.clone(), "a program of this host"));
+    let bound = case
+        .host
+        .sockets
+        .iter()
+        .map(|path| (path.clone(), "a program of this host"));
     let mut seen = BTreeSet::new();
     floor::sockets(&case.host.home, case.host.uid)
         .into_iter()
@@ -106,7 +110,11 @@ pub(super) fn sockets(case: Case) -> Vec<(HostPath, &'static str)> {
 
 /// Directories in memory, in which nothing is but what mounts put there: the root, the home, and the temporary ones.
 pub(super) fn directories(case: Case) -> Vec<OsString> {
-    let memory = case.plan.mounts().iter().filter(|mount| matches!(mount.what, What::Tmpfs(_)));
+    let memory = case
+        .plan
+        .mounts()
+        .iter()
+        .filter(|mount| matches!(mount.what, What::Tmpfs(_)));
     memory.map(|mount| mount.at.as_os_str().to_os_string()).collect()
 }
 

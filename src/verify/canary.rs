@@ -72,7 +72,12 @@ mod tests {
     fn a_canary_names_its_place() {
         let (ours, other) = (token(), token());
         assert_ne!(ours, other);
-        let text = format!("x={}\0{} {}", canary(&ours, "file"), canary(&ours, "a_b"), canary(&other, "c"));
+        let text = format!(
+            "x={}\0{} {}",
+            canary(&ours, "file"),
+            canary(&ours, "a_b"),
+            canary(&other, "c")
+        );
         assert_eq!(found(&ours, text.as_bytes()), ["file", "a_b"]);
         assert_eq!(found(&other, text.as_bytes()), ["c"]);
         assert_eq!(token_of(&canary(&ours, "x")), Some(ours.as_str()));

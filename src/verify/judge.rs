@@ -10,7 +10,6 @@ use std::path::Path;
 
 use super::ask;
 use super::message::{Answers, Bytes, Look, Questions, Try};
-use super::outside::CommandLine;
 use super::report::{Outcome, Row};
 use super::{Case, Planted};
 use crate::host::tree::Tree;
@@ -28,7 +27,7 @@ pub(super) struct Evidence<'run> {
     questions: Questions,
     answers: Answers,
     looks: BTreeMap<Bytes, Look>,
-    command_lines: Vec<CommandLine>,
+    command_lines: Vec<Vec<u8>>,
     outlived: bool,
 }
 
@@ -89,7 +88,9 @@ pub(super) fn rows(evidence: &Evidence) -> Vec<Row> {
         ("survivors", evidence.survivors()),
         (
             "credentials",
-            Judged::untested("Claude Code's own key or login is inside, because it works with it; nothing stands between them yet"),
+            Judged::untested(
+                "Claude Code's own key or login is inside, because it works with it; nothing stands between them yet",
+            ),
         ),
     ];
     table
@@ -111,7 +112,7 @@ impl<'run> Evidence<'run> {
         planted: &'run Planted,
         questions: Questions,
         answers: Answers,
-        command_lines: Vec<CommandLine>,
+        command_lines: Vec<Vec<u8>>,
         outlived: bool,
     ) -> Self {
         let looks = questions.paths.iter().cloned().zip(answers.looks.iter().cloned());

@@ -147,8 +147,8 @@ pub struct Answers {
     pub looks: Vec<Look>,
     /// What is in the directories, in the order of the questions; `None` where one cannot be listed.
     pub listings: Vec<Option<Vec<Bytes>>>,
-    /// Where something is mounted, as /proc/self/mountinfo has it.
-    pub mounts: Bytes,
+    /// Where something is mounted, and what is seen there.
+    pub mounts: Vec<(Bytes, Look)>,
     /// The connections to the sockets, in the order of the questions.
     pub sockets: Vec<Try>,
     /// The connection to the abstract socket.

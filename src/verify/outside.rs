@@ -77,17 +77,8 @@ impl Drop for Planted {
     }
 }
 
-/// The command line of a process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommandLine {
-    /// The process.
-    pub pid: i32,
-    /// Its words, a zero after each.
-    pub words: Vec<u8>,
-}
-
-/// The command lines of a process and of all that descend from it.
-pub(super) fn command_lines(root: i32) -> Vec<CommandLine> {
+/// The command lines of a process and of all that descend from it, a zero after each word.
+pub(super) fn command_lines(root: i32) -> Vec<Vec<u8>> {
     let parent = |pid: i32| {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
@@ -98,9 +89,6 @@ pub(super) fn command_lines(root: i32) -> Vec<CommandLine> {
     numbers
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .filter(|pid| descends(*pid))
-        .map(|pid| CommandLine {
-            pid,
-            words: std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default(),
-        })
+        .map(|pid| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default())
         .collect()
 }

@@ -1,7 +1,10 @@
 //! The probe: runs in Claude Code's place, tries what a hostile program would try first, and tells what came of it. It
 //! judges nothing, and knows neither the plan nor the host. Its questions come, and its answers go, through standard output,
 //! which is a socket while `--verify` runs; so it needs nothing that Claude Code would not have.
-#![expect(clippy::disallowed_methods, reason = "looks at the sandbox from inside: that is its task")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "looks at the sandbox from inside: that is its task"
+)]
 
 mod connect;
 mod nix;
@@ -96,7 +99,7 @@ fn answer(questions: &Questions, descriptors: Vec<(i32, String)>) -> Answers {
             .iter()
             .map(|path| paths::list(path.as_path()))
             .collect(),
-        mounts: Bytes(read("/proc/self/mountinfo")),
+        mounts: paths::mounts(&read("/proc/self/mountinfo")),
         sockets: sockets.into_iter().map(|place| connections.result(place)).collect(),
         abstract_socket: connections.result(abstract_socket),
         addresses: addresses.into_iter().map(|place| connections.result(place)).collect(),

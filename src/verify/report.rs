@@ -57,7 +57,10 @@ pub(super) fn text(rows: &[Row], style: Style) -> String {
     let mut out = String::new();
     for row in rows {
         let outcome = style.paint(row.outcome.tone(), &format!("{:<8}", row.outcome.word()));
-        out.push_str(&format!("{:>2}  {outcome}  {:<width$}  {}\n", row.number, row.defence, row.finding));
+        out.push_str(&format!(
+            "{:>2}  {outcome}  {:<width$}  {}\n",
+            row.number, row.defence, row.finding
+        ));
         for detail in &row.details {
             out.push_str(&format!("{:indent$}{detail}\n", "", indent = 16 + width));
         }

@@ -1,13 +1,14 @@
 //! What is seen of files: the secrets, what is in the home, what can be written, what the host's programs would obey.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use super::{Evidence, Judged, ask, count};
 use crate::invariants::plan::What;
 use crate::path::printable;
 use crate::trace::Effect;
+use crate::verify::message::{Bytes, Look};
 use crate::view::Kind;
 
 /// Where bubblewrap and the kernel mount by themselves.
@@ -36,8 +37,27 @@ impl Evidence<'_> {
                 }
             }
         }
+        // Also where nobody looks for it.
+        for (point, look) in self.other_mounts() {
+            let shown = secrets.iter().find(|secret| {
+                let node = self.tree.node(secret.canonical.as_path()).ok().flatten();
+                node.is_some_and(|node| node.identity == look.identity)
+            });
+            if let Some(secret) = shown {
+                let leak = format!("`{}` is seen: {}", printable(point.as_path().as_os_str()), secret.why);
+                if !leaks.contains(&leak) {
+                    leaks.push(leak);
+                }
+            }
+        }
         let exist = secrets.iter().filter(|secret| secret.exists).count();
-        Judged::of(leaks, format!("{} looked for, of which this host has {exist}: none is seen", count(secrets.len(), "place", "places")))
+        Judged::of(
+            leaks,
+            format!(
+                "{} looked for, of which this host has {exist}: none is seen",
+                count(secrets.len(), "place", "places")
+            ),
+        )
     }
 
     /// What is made of memory holds nothing but mounts.
@@ -63,12 +83,22 @@ impl Evidence<'_> {
                 names += 1;
                 let name = OsStr::from_bytes(&name.0);
                 if !expected.contains(name) {
-                    leaks.push(format!("`{}` is seen, and nobody decided that", printable(directory.join(name).as_os_str())));
+                    leaks.push(format!(
+                        "`{}` is seen, and nobody decided that",
+                        printable(directory.join(name).as_os_str())
+                    ));
                 }
             }
         }
-        let listed = count(self.answers.listings.len(), "directory in memory holds", "directories in memory hold");
-        Judged::of(leaks, format!("{listed} {names} names, each of a mount; the canary in the host's /tmp is not there"))
+        let listed = count(
+            self.answers.listings.len(),
+            "directory in memory holds",
+            "directories in memory hold",
+        );
+        Judged::of(
+            leaks,
+            format!("{listed} {names} names, each of a mount; the canary in the host's /tmp is not there"),
+        )
     }
 
     /// Each mount is what was decided, and there is no other.
@@ -78,14 +108,11 @@ impl Evidence<'_> {
             let seen = self.view.see(mount.at.as_path());
             leaks.extend(self.differs(mount.at.as_path(), &seen));
         }
-        let points = self.mount_points();
-        if points.is_empty() {
+        if self.answers.mounts.is_empty() {
             leaks.push("the mounts cannot be listed".into());
         }
-        for point in &points {
-            if ask::is_mount(&self.case, point) || KERNEL.iter().any(|kernel| point.starts_with(kernel)) {
-                continue;
-            }
+        for (point, look) in self.other_mounts() {
+            let point = point.as_path();
             // What the host has mounted below a mount comes with it.
             let seen = self.view.see(point);
             let of_host = match (seen.mount.map(|mount| &mount.what), &seen.source) {
@@ -93,10 +120,20 @@ impl Evidence<'_> {
                 _ => false,
             };
             if !of_host {
-                leaks.push(format!("something is mounted on `{}`, and nobody decided that", printable(point.as_os_str())));
+                leaks.push(format!(
+                    "something is mounted on `{}`, and nobody decided that",
+                    printable(point.as_os_str())
+                ));
+            } else if look.writable && seen.writable == Some(false) {
+                leaks.push(format!("`{}` can be written", printable(point.as_os_str())));
             }
         }
-        let written = self.case.plan.mounts().iter().filter(|mount| matches!(mount.what, What::Bind { writable: true, .. }));
+        let written = self
+            .case
+            .plan
+            .mounts()
+            .iter()
+            .filter(|mount| matches!(mount.what, What::Bind { writable: true, .. }));
         Judged::of(
             leaks,
             format!(
@@ -113,11 +150,10 @@ impl Evidence<'_> {
         if kept.is_empty() {
             return Judged::untested("nothing here that git or an editor of this host would obey");
         }
-        let points = self.mount_points();
         let mut leaks = Vec::new();
         for (mount, effect) in &kept {
             let path = mount.at.as_path();
-            if !points.iter().any(|point| point == path) {
+            if !self.answers.mounts.iter().any(|(point, _)| point.as_path() == path) {
                 leaks.push(format!("`{}` can be replaced: nothing is mounted there", mount.at));
             }
             let writable = self.look(path).is_none_or(|look| look.writable);
@@ -129,55 +165,25 @@ impl Evidence<'_> {
         let pinned = kept.len() - closed;
         Judged::of(
             leaks,
-            format!("{} read-only, and {} above them held in place", count(closed, "path", "paths"), count(pinned, "directory", "directories")),
+            format!(
+                "{} read-only, and {} above them held in place",
+                count(closed, "path", "paths"),
+                count(pinned, "directory", "directories")
+            ),
         )
     }
 
-    /// Where something is mounted inside.
-    fn mount_points(&self) -> Vec<PathBuf> {
-        let lines = self.answers.mounts.0.split(|byte| *byte == b'\n');
-        lines
-            .filter_map(|line| line.split(|byte| *byte == b' ').nth(4))
-            .map(|point| PathBuf::from(unescaped(point)))
-            .collect()
+    /// Mounts inside that nobody decided on, and that are not those of the kernel's own file systems.
+    fn other_mounts(&self) -> impl Iterator<Item = &(Bytes, Look)> {
+        self.answers.mounts.iter().filter(|(point, _)| {
+            let point = point.as_path();
+            !ask::is_mount(&self.case, point) && !KERNEL.iter().any(|kernel| point.starts_with(kernel))
+        })
     }
 
     fn is_mount_of_host(&self, path: &Path) -> bool {
         use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
         statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE)
             .is_ok_and(|status| status.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
-    }
-}
-
-/// A path as /proc/self/mountinfo writes it: blanks, line breaks and backslashes as three octal digits.
-fn unescaped(text: &[u8]) -> OsString {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let [first, tail @ ..] = rest {
-        let octal = tail.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
-        let octal = octal.and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        match (first, octal) {
-            (b'\\', Some(byte)) => {
-                out.push(byte);
-                rest = tail.get(3..).unwrap_or_default();
-            }
-            _ => {
-                out.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    OsString::from_vec(out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_kernel_writes_blanks_as_octal_digits() {
-        assert_eq!(unescaped(br"/a\040b\134c\012"), OsString::from("/a b\\c\n"));
-        assert_eq!(unescaped(br"/a\04"), OsString::from("/a\\04"));
-        assert_eq!(unescaped(b"\\"), OsString::from("\\"));
     }
 }

@@ -28,7 +28,9 @@ impl Evidence<'_> {
             return Judged::untested("this kernel has no keyrings");
         }
         let open = tries.iter().filter(|attempt| attempt.result != refused(Errno::PERM));
-        let leaks: Vec<String> = open.map(|attempt| answered("the keyring can be used", attempt)).collect();
+        let leaks: Vec<String> = open
+            .map(|attempt| answered("the keyring can be used", attempt))
+            .collect();
         let holds = match &self.planted.key {
             Ok(()) => "every call is refused, also that for the canary in the caller's keyring",
             Err(_) => "every call is refused; no canary could be planted in a keyring here",
@@ -46,7 +48,10 @@ impl Evidence<'_> {
         let leaks: Vec<String> = open
             .map(|attempt| answered("input can be put into the terminal", attempt))
             .collect();
-        Judged::of(leaks, "TIOCSTI and TIOCLINUX are refused before the kernel looks at the terminal, also with high bits set")
+        Judged::of(
+            leaks,
+            "TIOCSTI and TIOCLINUX are refused before the kernel looks at the terminal, also with high bits set",
+        )
     }
 
     /// Shared memory, semaphores and queues of the host are elsewhere.
@@ -91,9 +96,12 @@ impl Evidence<'_> {
             .collect();
         let (uid, gid) = self.case.plan.ids();
         for (field, id, wanted) in [("Uid", "user", uid), ("Gid", "group", gid)] {
-            let ids = self.status(field).unwrap_or_default();
-            if ids.is_empty() || ids.split_whitespace().any(|id| id != wanted.to_string()) {
-                leaks.push(format!("the {id} inside is {ids}, and should be {wanted} throughout"));
+            let ids: Vec<&str> = self.status(field).unwrap_or_default().split_whitespace().collect();
+            if ids.is_empty() || ids.iter().any(|id| *id != wanted.to_string()) {
+                leaks.push(format!(
+                    "the {id} inside is `{}`, and should be {wanted}",
+                    ids.join(" ")
+                ));
             }
         }
         if uid == 0 {
@@ -103,7 +111,10 @@ impl Evidence<'_> {
         if map.first().copied() != Some(uid.to_string().as_str()) || map.get(2..) != Some(&["1"]) {
             leaks.push(format!("more than one user exists inside: `{}`", map.join(" ")));
         }
-        Judged::of(leaks, format!("{uid}:{gid}, in namespaces of its own where nobody else exists"))
+        Judged::of(
+            leaks,
+            format!("{uid}:{gid}, in namespaces of its own where nobody else exists"),
+        )
     }
 
     /// A field of /proc/self/status.

@@ -50,7 +50,10 @@ impl Evidence<'_> {
             return Judged::plain(Outcome::Open, format!("the plan leaves open: {}{why}", open.join(", ")));
         }
         let tried = count(self.questions.sockets.len(), "place", "places");
-        Judged::of(leaks, format!("{tried} where something of this host may listen, and an abstract one: none answers"))
+        Judged::of(
+            leaks,
+            format!("{tried} where something of this host may listen, and an abstract one: none answers"),
+        )
     }
 
     /// The host, its networks and the machines around it cannot be reached, but for what the plan opens.
@@ -58,7 +61,10 @@ impl Evidence<'_> {
         let plan = self.case.plan;
         if plan.network() == Network::Host {
             let site = self.site(plan.network_decision());
-            return Judged::plain(Outcome::Open, format!("it is this host's own, and was not tried out ({site})"));
+            return Judged::plain(
+                Outcome::Open,
+                format!("it is this host's own, and was not tried out ({site})"),
+            );
         }
         let mut leaks: Vec<String> = self.shared("net").into_iter().collect();
         let mut tried = 0;
@@ -78,7 +84,14 @@ impl Evidence<'_> {
             };
             leaks.push(format!("{address} {how}"));
         }
-        Judged::of(leaks, format!("`{}`: {} of this host and its networks refused at once, a canary on its loopback among them", plan.network().word(), count(tried, "address", "addresses")))
+        Judged::of(
+            leaks,
+            format!(
+                "`{}`: {} of this host and its networks refused at once, a canary on its loopback among them",
+                plan.network().word(),
+                count(tried, "address", "addresses")
+            ),
+        )
     }
 
     /// Whether the plan lets the sandbox reach an address. On its loopback that is nobody but itself, save a port of the
@@ -87,7 +100,9 @@ impl Evidence<'_> {
         let plan = self.case.plan;
         if address.ip().is_loopback() {
             let carried = |port: &Port| port.number == address.port();
-            return plan.internet().is_some_and(|internet| internet.host_ports.iter().any(carried));
+            return plan
+                .internet()
+                .is_some_and(|internet| internet.host_ports.iter().any(carried));
         }
         let target = Target {
             place: Place::Address(address.ip()),
@@ -104,15 +119,18 @@ impl Evidence<'_> {
             (None | Some(NixWay::Outside), Nix::Unreachable) => {
                 Judged::plain(Outcome::Holds, format!("none can be reached at `{}`", daemon::SOCKET))
             }
-            (None | Some(NixWay::Outside), Nix::Answers(_)) => {
-                Judged::plain(Outcome::Leaks, format!("one answers at `{}`, and nobody decided that", daemon::SOCKET))
-            }
-            (Some(_), Nix::Answers(Some(false))) => {
-                Judged::plain(Outcome::Holds, "it says that it does not trust the sandbox; what it fetches for it, it fetches by this host's network")
-            }
-            (Some(_), Nix::Answers(Some(true))) => {
-                Judged::plain(Outcome::Leaks, "it says that it trusts the sandbox, which can be root by it")
-            }
+            (None | Some(NixWay::Outside), Nix::Answers(_)) => Judged::plain(
+                Outcome::Leaks,
+                format!("one answers at `{}`, and nobody decided that", daemon::SOCKET),
+            ),
+            (Some(_), Nix::Answers(Some(false))) => Judged::plain(
+                Outcome::Holds,
+                "it says that it does not trust the sandbox; what it fetches for it, it fetches by this host's network",
+            ),
+            (Some(_), Nix::Answers(Some(true))) => Judged::plain(
+                Outcome::Leaks,
+                "it says that it trusts the sandbox, which can be root by it",
+            ),
             (Some(_), Nix::Answers(None)) => Judged::untested("it is too old to say whether it trusts the sandbox"),
             (Some(_), Nix::Unreachable) => Judged::untested("the plan shows it, and it does not answer"),
         }

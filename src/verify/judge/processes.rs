@@ -44,7 +44,10 @@ impl Evidence<'_> {
             }
         }
         let inside = count(self.answers.environment.len(), "variable", "variables");
-        Judged::of(leaks, format!("{inside} inside, each decided; the canary in the host's environment is not among them"))
+        Judged::of(
+            leaks,
+            format!("{inside} inside, each decided; the canary in the host's environment is not among them"),
+        )
     }
 
     /// Only the sandbox's own processes are seen, and nothing of the host is in their environments.
@@ -70,12 +73,18 @@ impl Evidence<'_> {
             }
         }
         if others > 0 {
-            leaks.push(format!("{} that are not the sandbox's are seen, `{first}` for one", count(others, "process", "processes")));
+            leaks.push(format!(
+                "{} that are not the sandbox's are seen, `{first}` for one",
+                count(others, "process", "processes")
+            ));
         }
         if self.answers.processes.is_empty() {
             return Judged::untested("no process is seen, not even the probe: /proc cannot be read");
         }
-        Judged::of(leaks, "none of this host's is seen; the environment of the sandbox's first is empty")
+        Judged::of(
+            leaks,
+            "none of this host's is seen; the environment of the sandbox's first is empty",
+        )
     }
 
     /// No value stands where all users of the host can read it.
@@ -83,38 +92,53 @@ impl Evidence<'_> {
         if self.command_lines.is_empty() {
             return Judged::untested("the sandbox's processes cannot be seen from here");
         }
-        let secrets = self.case.plan.variables().iter().filter(|(_, variable)| variable.secret);
+        let secrets = self
+            .case
+            .plan
+            .variables()
+            .iter()
+            .filter(|(_, variable)| variable.secret);
         let secrets: Vec<_> = secrets.filter(|(_, variable)| !variable.value.is_empty()).collect();
         let mut leaks = Vec::new();
         for line in &self.command_lines {
-            let holds = |text: &[u8]| line.words.windows(text.len().max(1)).any(|window| window == text);
+            let holds = |text: &[u8]| line.windows(text.len().max(1)).any(|window| window == text);
             for (name, variable) in &secrets {
                 if holds(variable.value.as_bytes()) {
-                    leaks.push(format!("the value of `{name}` stands on the command line of process {}", line.pid));
+                    leaks.push(format!(
+                        "the value of `{name}` stands on a command line, where every user can read it"
+                    ));
                 }
             }
             if holds(b"--setenv\0") {
-                leaks.push(format!(
-                    "values of variables stand on the command line of process {}, which every user can read",
-                    line.pid
-                ));
+                leaks.push("the values of variables stand on a command line, where every user can read them".into());
             }
         }
+        leaks.sort();
+        leaks.dedup();
         let looked = count(self.command_lines.len(), "command line", "command lines");
         let values = count(secrets.len(), "secret value", "secret values");
-        Judged::of(leaks, format!("{looked} of the sandbox read from outside: no option's value is there; {values} looked for"))
+        Judged::of(
+            leaks,
+            format!("{looked} of the sandbox read from outside: no option's value is there; {values} looked for"),
+        )
     }
 
     /// Nothing above standard error came in.
     pub(super) fn descriptors(&self) -> Judged {
         let inherited = self.answers.descriptors.iter();
-        let leaks = inherited.map(|(number, what)| format!("descriptor {number} came in: `{}`", printable(OsStr::new(what))));
-        Judged::of(leaks.collect(), "none above standard error; the canary that claudebox inherited is closed")
+        let leaks =
+            inherited.map(|(number, what)| format!("descriptor {number} came in: `{}`", printable(OsStr::new(what))));
+        Judged::of(
+            leaks.collect(),
+            "none above standard error; the canary that claudebox inherited is closed",
+        )
     }
 
     /// Nothing is there after the end.
     pub(super) fn survivors(&self) -> Judged {
-        let leaks = self.outlived.then(|| "a process of the sandbox goes on after its end".to_string());
+        let leaks = self
+            .outlived
+            .then(|| "a process of the sandbox goes on after its end".to_string());
         Judged::of(
             leaks.into_iter().collect(),
             "a process that tried to outlive the sandbox ended with it",

@@ -25,15 +25,15 @@ pub(super) struct Connections {
 impl Connections {
     /// Begins one to a socket in the file system; the place of its result.
     pub(super) fn unix(&mut self, path: &Bytes) -> usize {
-        self.to_unix(SocketAddrUnix::new(path.as_path()))
+        self.begin_unix(SocketAddrUnix::new(path.as_path()))
     }
 
     /// Begins one to an abstract socket.
     pub(super) fn abstract_unix(&mut self, name: &Bytes) -> usize {
-        self.to_unix(SocketAddrUnix::new_abstract_name(&name.0))
+        self.begin_unix(SocketAddrUnix::new_abstract_name(&name.0))
     }
 
-    fn to_unix(&mut self, address: rustix::io::Result<SocketAddrUnix>) -> usize {
+    fn begin_unix(&mut self, address: rustix::io::Result<SocketAddrUnix>) -> usize {
         self.begin(AddressFamily::UNIX, |socket| connect(socket, &address?))
     }
 
@@ -101,5 +101,5 @@ impl Connections {
 
 /// How a connection ended that was begun.
 fn ended(socket: &OwnedFd) -> io::Result<()> {
-    Ok(sockopt::socket_error(socket)?.map_err(io::Error::from)?)
+    sockopt::socket_error(socket)?.map_err(io::Error::from)
 }

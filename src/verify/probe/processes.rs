@@ -1,5 +1,8 @@
 //! The processes that are seen, and whether canaries are in what can be read of them.
-#![expect(clippy::disallowed_methods, reason = "looks at the sandbox from inside: that is its task")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "looks at the sandbox from inside: that is its task"
+)]
 
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
