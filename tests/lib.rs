@@ -38,6 +38,7 @@ mod nix;
 mod policies;
 mod policy_api;
 mod project_file;
+mod races;
 mod random;
 mod requirements;
 mod rhai_facts;
