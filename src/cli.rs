@@ -43,6 +43,10 @@ pub struct Cli {
     #[arg(long)]
     pub check: bool,
 
+    /// Start the very next launch with a probe in Claude Code's place, and show which defences hold
+    #[arg(long, conflicts_with_all = ["explain", "check", "report", "dry_run", "gc"])]
+    pub verify: bool,
+
     /// Show what earlier sessions left here that programs of this host would run or obey
     #[arg(long)]
     pub report: bool,
@@ -76,11 +80,11 @@ pub struct Cli {
     pub policy: Option<PathBuf>,
 
     /// Run the tests of policies: those in the FILEs that follow, or all beside your own policy
-    #[arg(long, conflicts_with_all = ["explain", "check", "dry_run", "gc", "shell", "exec"])]
+    #[arg(long, conflicts_with_all = ["explain", "check", "verify", "dry_run", "gc", "shell", "exec"])]
     pub policy_test: bool,
 
     /// Tell what a change of policy widens and narrows: of the two files that follow, from the first to the second
-    #[arg(long, conflicts_with_all = ["explain", "check", "dry_run", "gc", "shell", "exec", "policy_test"])]
+    #[arg(long, conflicts_with_all = ["explain", "check", "verify", "dry_run", "gc", "shell", "exec", "policy_test"])]
     pub policy_diff: bool,
 
     /// Leave your own `policy.rhai` out
@@ -174,10 +178,10 @@ impl Cli {
         }
     }
 
-    /// Whether this only looks, and starts nothing.
+    /// Whether this only looks, and starts neither Claude Code nor anything else of the user's.
     #[must_use]
     pub fn inspects(&self) -> bool {
-        self.explain.is_some() || self.check || self.dry_run || self.policy_test || self.policy_diff
+        self.explain.is_some() || self.check || self.verify || self.dry_run || self.policy_test || self.policy_diff
     }
 
     /// What is to be explained: nothing in particular where the list is empty; `None` where nothing is.
@@ -190,7 +194,7 @@ impl Cli {
     /// Names what a launch makes for itself alone: the process, or for a look at what a launch would be, always the same word.
     #[must_use]
     pub fn session(&self) -> String {
-        if self.inspects() {
+        if self.inspects() && !self.verify {
             "session".into()
         } else {
             std::process::id().to_string()

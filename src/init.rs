@@ -8,6 +8,7 @@ use crate::companion;
 use crate::output;
 use crate::path::printable;
 use crate::sys::{self, Interrupts};
+use crate::verify::probe;
 
 /// Whether the program was started as the sandbox's first process: by the name of its place inside.
 #[must_use]
@@ -19,6 +20,9 @@ pub fn is_init(program: Option<&OsString>) -> bool {
 #[expect(clippy::disallowed_methods, reason = "becomes the command inside the sandbox")]
 pub fn run(command: &[OsString]) -> u8 {
     sys::interrupts(Interrupts::Usual);
+    if probe::is_wanted(command) {
+        return probe::run();
+    }
     // INVARIANT(mounts-verified): the command starts when the companion has seen that the sandbox is what was checked.
     let Some(command) = companion::pass_gate(command) else {
         return crate::EXIT_REFUSED;

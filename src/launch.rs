@@ -3,6 +3,7 @@
 pub mod network;
 pub mod nix;
 pub mod tools;
+pub mod verify;
 
 use std::ffi::{OsStr, OsString};
 use std::io;

@@ -47,6 +47,7 @@ pub mod prepare;
 pub mod prompt;
 pub mod seccomp;
 pub mod sys;
+pub mod verify;
 
 pub mod diagnostic;
 pub mod output;
@@ -130,13 +131,13 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
         return run(cli);
     }
     let network = launch::network::needs(plan, &host).map_err(Refusal::one)?;
-    if !cli.quiet {
+    if !cli.quiet && !cli.verify {
         let style = Style::of(cli.color, &host.terminal);
         output::error(&audit::text(plan, &decided.verdict, &decided.trace, style));
         let left = leftover::report::text(&host.tree, &leftover::Places::of(&host));
         output::error(&style.paint(style::Tone::Warn, &left));
     }
-    if !cli.yes {
+    if !cli.yes && !cli.verify {
         prompt::confirm(&host)?;
     }
     launch::possible(bwrap, host.namespaces).map_err(Refusal::one)?;
@@ -149,6 +150,20 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
         guard: plan.guard(),
         task: companion::Task::of(plan, &host),
     };
+    if cli.verify {
+        let ready = verify::Ready {
+            bwrap,
+            beside,
+            invocation,
+            held,
+        };
+        let case = verify::Case {
+            host: &host,
+            decided: &decided,
+            plan,
+        };
+        return Ok(verify::run(cli, case, ready)?);
+    }
     Err(Refusal::one(launch::exec(bwrap, beside, &invocation, &held)).into())
 }
 
@@ -161,6 +176,7 @@ pub fn refused(cli: &Cli, refusal: &Refusal) -> u8 {
         (true, _, true) => output::result(&explain::json::refused(refusal)),
         (true, _, false) => output::result(&explain::refused(refusal, Style::of_output(cli.color, &terminal))),
         (false, true, true) => output::result(&explain::json::dry_run::refused(refusal)),
+        (false, false, true) if cli.verify => output::result(&explain::json::verify::refused(refusal)),
         _ => output::error(&refusal.render(Style::of(cli.color, &terminal))),
     }
     if cli.inspects() { 1 } else { refusal.exit }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use claudebox::cli::Cli;
 use claudebox::diagnostic::Refusal;
+use claudebox::launch::verify;
 use claudebox::net::helper;
 use claudebox::{EXIT_REFUSED, EXIT_USAGE, init, output};
 
@@ -18,7 +19,7 @@ fn main() -> ExitCode {
     if helper::is_helper(program.as_ref()) {
         return ExitCode::from(helper::run(&words));
     }
-    let cli = match Cli::parse_words(words) {
+    let cli = match Cli::parse_words(words.iter().cloned()) {
         Ok(cli) => cli,
         // Also `--help` and `--version`, which clap prints to standard output.
         Err(error) => {
@@ -26,6 +27,10 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { EXIT_USAGE } else { 0 });
         }
     };
+    if cli.verify && !verify::is_planted(program.as_ref()) {
+        let refusal = Refusal::one(verify::again(&words));
+        return ExitCode::from(claudebox::refused(&cli, &refusal));
+    }
     match claudebox::run(&cli) {
         Ok(exit) => ExitCode::from(exit),
         Err(error) => ExitCode::from(match error.downcast_ref::<Refusal>() {

@@ -2,6 +2,7 @@
 //! Every step is whole or not there, so a launch that is killed leaves what the next one goes on with; many at once are as
 //! good as one. Directories are opened one by one from the home on, never through a link, and each must be the caller's alone.
 
+pub mod canary;
 pub mod guard;
 
 use std::ffi::{OsStr, OsString};

@@ -4,6 +4,7 @@
 pub mod mounts;
 pub mod namespace;
 pub mod netlink;
+pub mod tries;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -232,11 +233,11 @@ pub fn groups() -> Vec<u32> {
         .collect()
 }
 
-/// Runs `child` in a copy of this process, which ends with its answer. The parent goes on at once.
+/// Runs `child` in a copy of this process, which ends with its answer. The parent goes on at once, with the copy's number.
 ///
 /// # Errors
 /// The kernel's answer.
-pub fn forked(child: impl FnOnce() -> i32) -> io::Result<()> {
+pub fn forked(child: impl FnOnce() -> i32) -> io::Result<i32> {
     // SAFETY: this process has one thread, so its copy holds no lock that nobody would release.
     match unsafe { libc::fork() } {
         0 => {
@@ -246,7 +247,7 @@ pub fn forked(child: impl FnOnce() -> i32) -> io::Result<()> {
             unsafe { libc::_exit(code) }
         }
         pid if pid < 0 => Err(io::Error::last_os_error()),
-        _ => Ok(()),
+        pid => Ok(pid),
     }
 }
 

@@ -14,6 +14,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::host::git::Reservation;
 use crate::host::tree::{self, Node, Unreadable};
 use crate::host::{ENTER, Host, READ, WRITE};
 use crate::invariants::plan::{Mount, NixWay, Parts, Preparation, What};
@@ -86,6 +87,13 @@ impl<'run> View<'run> {
                     prepared.insert(from.as_path(), None);
                 }
             }
+        }
+        for reserved in parts.reserved.iter().filter(|reserved| reserved.absent) {
+            let made = match reserved.content {
+                Reservation::EmptyDirectory => node(tree::Kind::Directory, 0o755),
+                Reservation::EmptyFile | Reservation::Content(_) => node(tree::Kind::File, 0o444),
+            };
+            prepared.insert(reserved.path.as_path(), made);
         }
         Self {
             host,
@@ -185,6 +193,19 @@ impl<'run> View<'run> {
                 let seen = self.see(at.as_path());
                 Some((at, seen))
             })
+            .collect()
+    }
+
+    /// What mounts put into a directory: the names directly below it that they, or the directories above them, have.
+    #[must_use]
+    pub fn names_in(&self, directory: &Path) -> BTreeSet<&OsStr> {
+        let made = self.above.iter().map(PathBuf::as_path);
+        self.mounts
+            .keys()
+            .copied()
+            .chain(made)
+            .filter(|path| path.parent() == Some(directory))
+            .filter_map(Path::file_name)
             .collect()
     }
 

@@ -4,8 +4,6 @@ use serde_json::Value;
 
 use crate::support::{Test, User, as_both, schema};
 
-const BOOK: &str = include_str!("../book/src/reference/json.md");
-
 const POLICY: &str = "fn variable(host, name) {\n    if name == \"EDITOR\" { return env::pass(\"the editor\"); }\n    base::variable(host, name)\n}\n\
                       fn mounts(host) {\n    base::mounts(host);\n    mount::ro(\"~/datasets\", \"training data\");\n}\n";
 
@@ -29,20 +27,10 @@ fn home(user: User) -> Test {
         .var("GITHUB_TOKEN", TOKEN)
 }
 
-/// The book's schema: the block that calls itself one.
-fn book_schema() -> Value {
-    let blocks = BOOK
-        .split("```json\n")
-        .skip(1)
-        .filter_map(|block| block.split("```").next());
-    let mut schemas = blocks.filter(|block| block.contains("\"$schema\""));
-    serde_json::from_str(schemas.next().expect("a schema in the book")).expect("a schema is JSON")
-}
-
 #[track_caller]
 fn document(text: &str) -> Value {
     let document: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
-    let schema = book_schema();
+    let schema = schema::of_book();
     let errors = schema::errors(&schema, &schema, &document);
     assert!(errors.is_empty(), "{errors:#?}\n{document:#}");
     document
@@ -204,7 +192,7 @@ fn colour_only_where_it_is_wanted() {
 /// The validator of these tests finds what is wrong.
 #[test]
 fn the_validator_validates() {
-    let schema = book_schema();
+    let schema = schema::of_book();
     let errors = |text: &str| schema::errors(&schema, &schema, &serde_json::from_str(text).expect("JSON")).len();
     let good = r#"{"schema":"claudebox.check/1","starts":true,"items":[{"mark":"ok","subject":"a","finding":"b","fix":null}]}"#;
     assert_eq!(errors(good), 0);

@@ -504,32 +504,6 @@ as_both! {
         refused(linked, HARD_LINK);
     }
 
-    /// A source that is exchanged with a link to a secret without pause, while sandboxes start: each shows what was checked, or nothing.
-    fn a_race_is_lost_by_who_exchanges_names(user: User) {
-        let policy = "fn mounts(host) { base::mounts(host); mount::ro(host.project + \"/shared\", \"/srv/shared\", \"data\"); }";
-        let test = repository(user).file("shared/id", "data\n").file("~/.ssh/id", "SECRET\n").attack().policy(policy);
-        let mut racer = test.spawn_control(&["./attack", "swap", "shared", "[HOME]/.ssh"]);
-        let mut line = String::new();
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(racer.stdout()), &mut line).expect("the first line");
-
-        let naive = "[ ! -L shared ] && bwrap --ro-bind / / --ro-bind shared /srv cat /srv/id";
-        let shown = (0..500).any(|_| test.control(&["sh", "-c", naive]).stdout == "SECRET\n");
-        assert!(shown, "the control never showed the secret");
-
-        let test = boxed(test, "cat /srv/shared/id");
-        let (mut started, mut caught) = (0, 0);
-        for _ in 0..150 {
-            let run = test.start();
-            match (run.stdout.as_str(), run.exit) {
-                ("data\n", 0) => started += 1,
-                // Refused by the plan, by the comparison, or by bubblewrap.
-                ("", 1 | 125) => caught += u32::from(run.stderr.starts_with("error[mounts-verified]: `/srv/shared` is not what was checked")),
-                _ => panic!("{run:?}"),
-            }
-        }
-        assert!(started > 0 && caught > 0, "{started} went through, {caught} were caught late");
-    }
-
     /// Sessions that are killed at random moments, several at a time, leave the repository as it was, byte for byte: the launcher alone,
     /// or the sandbox's first process with it.
     fn a_killed_session_leaves_the_repository_as_it_was(user: User) {

@@ -5,7 +5,7 @@
 mod claude_code;
 mod clients;
 mod ends;
-mod lab;
+pub mod lab;
 mod life;
 mod ports;
 mod reach;

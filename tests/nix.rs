@@ -9,4 +9,5 @@ mod flake;
 mod guard;
 mod sandbox;
 mod tools;
+mod verify;
 mod world;

@@ -3,6 +3,9 @@
 //! `cargo test` runs a few hundred of each from fixed seeds. `CLAUDEBOX_RANDOM_RUNS=100000 cargo test random::` runs longer,
 //! `CLAUDEBOX_RANDOM_SEED=7` elsewhere; a failure names its seed.
 
+mod arguments;
+mod documents;
+mod git;
 mod hosts;
 mod sandbox;
 mod texts;

@@ -3,6 +3,7 @@
 
 pub mod document;
 pub mod dry_run;
+pub mod verify;
 
 use crate::diagnostic::{Diagnostic, Refusal};
 use crate::invariants::Fate;

@@ -82,7 +82,7 @@ impl Namespace {
 }
 
 #[expect(unsafe_code, reason = "rustix marks the call, whose unsafe flag is not used")]
-fn unshare(flags: UnshareFlags) {
+pub fn unshare(flags: UnshareFlags) {
     // SAFETY: unsafe is only the flag that splits the table of descriptors.
     unsafe { rustix::thread::unshare_unsafe(flags) }.expect("root may make namespaces");
 }

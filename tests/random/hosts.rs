@@ -9,7 +9,7 @@ use claudebox::floor;
 use claudebox::host::Host;
 use claudebox::host::policies::bundled;
 use claudebox::host::tree::Kind;
-use claudebox::invariants::plan::What;
+use claudebox::invariants::plan::{Parts, What};
 use claudebox::path::{EnvName, HostPath};
 use claudebox::policy_test::host::Described;
 use claudebox::request::{Access, MountOption, Program, Request};
@@ -241,35 +241,7 @@ fn no_secret_of_the_floor_is_seen() {
         };
         seen.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let parts = plan.parts();
-        let view = View::new(&host, parts);
-        let secrets = secrets(&host);
-        // Where a mount would show a secret: at its own place below each mount's source, and through every path of the host.
-        let mut places: Vec<PathBuf> = host.tree.described_paths();
-        for mount in &parts.mounts {
-            places.push(mount.at.as_path().to_path_buf());
-            if let What::Bind { source, .. } = &mount.what {
-                for path in host.tree.described_paths() {
-                    if let Ok(rest) = path.strip_prefix(source.as_path()) {
-                        places.push(mount.at.as_path().join(rest));
-                    }
-                }
-            }
-        }
-        for place in places {
-            let found = view.see(&place);
-            if !found.kind.visible() || found.masked() {
-                continue;
-            }
-            let file = matches!(found.kind, claudebox::view::Kind::File | claudebox::view::Kind::Socket);
-            // The launcher shows its own program: no secret, even where a link calls its directory one.
-            if let Some(source) = found.source.filter(|source| file && *source != host.executable) {
-                assert!(
-                    !secrets.contains(&source),
-                    "`{}` shows the secret `{source}`\n{user}",
-                    place.display()
-                );
-            }
-        }
+        shows_no_secret(&host, parts, &user);
         for name in parts.variables.keys() {
             assert_eq!(floor::reserved(name), None, "{name} enters\n{user}");
         }
@@ -283,4 +255,38 @@ fn no_secret_of_the_floor_is_seen() {
         granted * 10 > refused && refused * 10 > granted,
         "{granted} granted, {refused} refused"
     );
+}
+
+/// No place that can be thought of shows a secret of the floor.
+#[track_caller]
+pub fn shows_no_secret(host: &Host, parts: &Parts, told: &str) {
+    let view = View::new(host, parts);
+    let secrets = secrets(host);
+    // Where a mount would show a secret: at its own place below each mount's source, and through every path of the host.
+    let mut places: Vec<PathBuf> = host.tree.described_paths();
+    for mount in &parts.mounts {
+        places.push(mount.at.as_path().to_path_buf());
+        if let What::Bind { source, .. } = &mount.what {
+            for path in host.tree.described_paths() {
+                if let Ok(rest) = path.strip_prefix(source.as_path()) {
+                    places.push(mount.at.as_path().join(rest));
+                }
+            }
+        }
+    }
+    for place in places {
+        let found = view.see(&place);
+        if !found.kind.visible() || found.masked() {
+            continue;
+        }
+        let file = matches!(found.kind, claudebox::view::Kind::File | claudebox::view::Kind::Socket);
+        // The launcher shows its own program: no secret, even where a link calls its directory one.
+        if let Some(source) = found.source.filter(|source| file && *source != host.executable) {
+            assert!(
+                !secrets.contains(&source),
+                "`{}` shows the secret `{source}`\n{told}",
+                place.display()
+            );
+        }
+    }
 }

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -164,16 +165,28 @@ static int claude(char **args) {
   return 9;
 }
 
-/* Exchanges a directory with a link to another one, again and again until it is killed. */
-static int swap(const char *directory, const char *target) {
-  char other[4096];
-  snprintf(other, sizeof other, "%s.other", directory);
-  if (symlink(target, other)) return perror(other), 1;
+/* Exchanges directories with links to other ones, again and again until it is killed: pairs of a directory and a target. How often, it counts
+   in a file, in binary. */
+static int swap(const char *counter, char **pairs) {
+  char others[8][4096];
+  int file = open(counter, O_RDWR | O_CREAT, 0644);
+  if (file < 0 || ftruncate(file, sizeof(long))) return perror(counter), 1;
+  volatile long *count = mmap(NULL, sizeof(long), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  if (count == MAP_FAILED) return perror("mmap"), 1;
+  int many = 0;
+  for (; pairs[2 * many] && many < 8; many++) {
+    snprintf(others[many], sizeof others[many], "%s.other", pairs[2 * many]);
+    if (symlink(pairs[2 * many + 1], others[many])) return perror(others[many]), 1;
+  }
   puts("swapping");
   fflush(stdout);
   for (;;) {
-    if (renameat2(AT_FDCWD, directory, AT_FDCWD, other, RENAME_EXCHANGE)) return perror("exchange"), 1;
-    struct timespec pause = {0, 100000};
+    for (int i = 0; i < many; i++) {
+      if (renameat2(AT_FDCWD, pairs[2 * i], AT_FDCWD, others[i], RENAME_EXCHANGE)) return perror("exchange"), 1;
+      ++*count;
+    }
+    /* Longer and shorter pauses, so that each moment of a start is met. */
+    struct timespec pause = {0, 20000 + rand() % 200000};
     nanosleep(&pause, NULL);
   }
 }
@@ -186,7 +199,7 @@ int main(int argc, char **argv) {
   if (argc == 3 && !strcmp(argv[1], "keyring")) return search(argv[2]);
   if (argc == 2 && !strcmp(argv[1], "descriptors")) return descriptors();
   if (argc > 6 && !strcmp(argv[1], "plant")) return plant(argv + 2);
-  if (argc == 4 && !strcmp(argv[1], "swap")) return swap(argv[2], argv[3]);
-  fprintf(stderr, "usage: attack swap DIRECTORY TARGET | type TEXT | paste | keyring NAME | descriptors | plant KEY VALUE FILE DIRECTORY COMMAND... | no-namespaces COMMAND...\n");
+  if (argc > 4 && argc % 2 && !strcmp(argv[1], "swap")) return swap(argv[2], argv + 3);
+  fprintf(stderr, "usage: attack swap COUNTER (DIRECTORY TARGET)... | type TEXT | paste | keyring NAME | descriptors | plant KEY VALUE FILE DIRECTORY COMMAND... | no-namespaces COMMAND...\n");
   return 2;
 }

@@ -44,7 +44,7 @@ static void walk(const char *path, int depth) {
     struct stat s;
     if (lstat(path, &s) != 0) return;
     printf("%llu %llu\n", (unsigned long long)s.st_dev, (unsigned long long)s.st_ino);
-    if (!S_ISDIR(s.st_mode) || depth > 20) return;
+    if (!S_ISDIR(s.st_mode) || depth > 200) return;
     if (!strcmp(path, "/proc") || !strcmp(path, "/dev") || !strcmp(path, "/usr") || !strcmp(path, "/sys")) return;
     DIR *directory = opendir(path);
     if (!directory) return;

@@ -3,6 +3,19 @@
 
 use serde_json::Value;
 
+/// The book's page on JSON.
+const BOOK: &str = include_str!("../../book/src/reference/json.md");
+
+/// The book's schema: the block that calls itself one.
+pub fn of_book() -> Value {
+    let blocks = BOOK
+        .split("```json\n")
+        .skip(1)
+        .filter_map(|block| block.split("```").next());
+    let mut schemas = blocks.filter(|block| block.contains("\"$schema\""));
+    serde_json::from_str(schemas.next().expect("a schema in the book")).expect("a schema is JSON")
+}
+
 /// Everything in `value` that is not as `schema` says, each with its place. Stricter than the standard in one thing: an object has
 /// no field that the schema does not name, so that the book names every field.
 pub fn errors(root: &Value, schema: &Value, value: &Value) -> Vec<String> {
