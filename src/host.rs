@@ -297,6 +297,21 @@ impl Host {
         self.repository.as_ref().map_or(&self.project, git::canonical_root)
     }
 
+    /// The directories from the project's root down to the working directory.
+    #[must_use]
+    pub fn way(&self) -> Vec<HostPath> {
+        let mut way: Vec<HostPath> = self
+            .directory
+            .ancestors()
+            .take_while(|directory| directory.within(&self.project))
+            .collect();
+        if way.is_empty() {
+            way.push(self.project.clone());
+        }
+        way.reverse();
+        way
+    }
+
     /// Where the companion notes that it made a path for the time of a session.
     ///
     /// # Errors

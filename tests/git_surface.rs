@@ -479,6 +479,23 @@ as_both! {
         boxed(prepared(), script).stdout("wrote Makefile\nwrote CLAUDE.md\n").run();
     }
 
+    /// From the project down to where the session was started they are read-only; elsewhere in the project they are named when they
+    /// change, and their directories can be removed, as a checkout does it.
+    fn what_other_programs_obey_below_the_project(user: User) {
+        let places = ["", "packages/", "packages/one/", "packages/one/src/", "packages/two/"];
+        let prepared = || places.iter().fold(repository(user), |test, place| test.file(&format!("{place}.envrc"), "old\n"));
+        let script = "for p in . packages packages/one packages/one/src packages/two; do (echo new > [PROJECT]/$p/.envrc) 2>/dev/null && echo wrote $p; done; \
+                      rm -r [PROJECT]/packages/one/src; mv [PROJECT]/packages [PROJECT]/x 2>/dev/null || echo stays";
+        let control = prepared();
+        let words: Vec<&str> = NAIVE.iter().copied().chain([script]).collect();
+        assert_eq!(control.control(&words).stdout, "wrote .\nwrote packages\nwrote packages/one\nwrote packages/one/src\nwrote packages/two\n");
+        let test = boxed(prepared(), script).current("packages/one").stdout("wrote packages/one/src\nwrote packages/two\nstays\n");
+        test.compare(&test.start());
+        let report = test.args(["--report"]).start().stdout;
+        let named: Vec<&str> = report.lines().filter_map(|line| line.trim().strip_prefix('`')?.split('`').next()).collect();
+        assert_eq!(named, ["[PROJECT]/packages/two/.envrc"]);
+    }
+
     /// A repository that points elsewhere is refused before anything is mounted.
     fn forged_pointers_are_refused(user: User) {
         let refused = |test: Test, text: &str| {
@@ -528,6 +545,34 @@ as_both! {
             ours() == before
         });
         assert!(ended, "left: {:?}", reservations(&test.home()));
+    }
+
+    /// A dry run tells what is made for the time of a session, in both of its forms.
+    fn a_dry_run_tells_what_is_reserved(user: User) {
+        let test = repository(user).file("envrc", "x\n").link(".envrc", "envrc");
+        host(&test, "rm -r .git/hooks && git init -q nested && rm -r nested/.git/hooks");
+        let plain = test.clone().args(["--net", "none", "--dry-run", "--exec", "true"]).start();
+        let lines: Vec<&str> = plain.stdout.lines().filter(|line| line.contains(".git/") && !line.starts_with(' ')).collect();
+        assert_eq!(lines, [
+            "printf '%b' './\\n' > [PROJECT]/.git/commondir",
+            "mkdir [PROJECT]/.git/hooks",
+            "printf '%b' './\\n' > [PROJECT]/nested/.git/commondir",
+            "mkdir [PROJECT]/nested/.git/hooks",
+            "rmdir [PROJECT]/nested/.git/hooks",
+            "rm -f [PROJECT]/nested/.git/commondir",
+            "rmdir [PROJECT]/.git/hooks",
+            "rm -f [PROJECT]/.git/commondir",
+        ]);
+        assert!(plain.stdout.contains("# a launch also keeps the link `[PROJECT]/.envrc` in its place; this script does not\n"), "{}", plain.stdout);
+        let json = test.args(["--net", "none", "--dry-run", "--json", "--exec", "true"]).start();
+        let document: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+        assert_eq!(document["reservations"], serde_json::json!([
+            { "kind": "file", "path": "[PROJECT]/.git/commondir", "content": "./\n" },
+            { "kind": "directory", "path": "[PROJECT]/.git/hooks" },
+            { "kind": "file", "path": "[PROJECT]/nested/.git/commondir", "content": "./\n" },
+            { "kind": "directory", "path": "[PROJECT]/nested/.git/hooks" },
+        ]));
+        assert_eq!(document["links"], serde_json::json!([{ "at": "[PROJECT]/.envrc", "path": "[PROJECT]/.envrc" }]));
     }
 
     /// What one session reserved stays as long as another one needs it.

@@ -126,7 +126,9 @@ impl Checker<'_> {
                     },
                     None => continue,
                 };
-                if lies_at.as_ref() != Some(&place) && !places.contains(&place) {
+                // What another mount puts in front of it is not shown.
+                let covered = place != mount.at && self.cover(&place).is_some_and(|cover| cover.at != mount.at);
+                if !covered && lies_at.as_ref() != Some(&place) && !places.contains(&place) {
                     places.push(place);
                 }
             }
