@@ -150,39 +150,46 @@ fn second_names_are_told() {
 
 #[test]
 fn what_is_reserved_is_reserved_once_by_its_kind() {
-    let mut tree = tree();
-    tree.forget(Path::new("/home/u/p/.git/hooks"));
+    let mut absent = tree();
+    absent.forget(Path::new("/home/u/p/.git/hooks"));
     let config = b"[core]\n\trepositoryformatversion = 1\n\tbare = false\n[extensions]\n\tworktreeConfig = true\n";
-    tree.describe(Path::new("/home/u/p/.git/config"), Kind::File, 1000, config);
-    let decided = decided(
-        &format!("{PROJECT} mount::rw(host.project, \"/work\", \"twice\");"),
-        &host(tree),
-    );
-    let plan = decided.verdict.outcome.as_ref().unwrap();
-    let mut reserved: Vec<(String, Reservation, bool)> = plan
-        .reserved()
-        .iter()
-        .map(|reserved| (reserved.path.to_string(), reserved.content, reserved.absent))
-        .collect();
-    reserved.sort_by(|one, other| one.0.cmp(&other.0));
+    absent.describe(Path::new("/home/u/p/.git/config"), Kind::File, 1000, config);
+    // The same where another session has reserved two of them already.
+    let mut there = tree();
+    there.forget(Path::new("/home/u/p/.git/hooks/pre-commit.sample"));
+    there.describe(Path::new("/home/u/p/.git/config"), Kind::File, 1000, config);
+    there.describe(Path::new("/home/u/p/.git/config.worktree"), Kind::File, 1000, b"");
     let git = |name: &str| format!("/home/u/p/.git/{name}");
-    assert_eq!(
-        reserved,
-        [
-            (git("commondir"), Reservation::Content(b"./\n"), true),
-            (git("config.worktree"), Reservation::EmptyFile, true),
-            (git("hooks"), Reservation::EmptyDirectory, true),
-        ]
-    );
-    // A pin says that it is one, in the trace too.
-    let effect = |subject: &str| {
-        let mut decisions = decided.trace.iter().filter(|(_, decision)| decision.subject == subject);
-        decisions.next().unwrap().1.effect
-    };
-    assert_eq!(
-        (effect("/home/u/p/.git"), effect("/home/u/p/.git/config")),
-        (Effect::Pin, Effect::Protect)
-    );
+    for (tree, missing) in [(absent, true), (there, false)] {
+        let decided = decided(
+            &format!("{PROJECT} mount::rw(host.project, \"/work\", \"twice\");"),
+            &host(tree),
+        );
+        let plan = decided.verdict.outcome.as_ref().unwrap();
+        let mut reserved: Vec<(String, Reservation, bool)> = plan
+            .reserved()
+            .iter()
+            .map(|reserved| (reserved.path.to_string(), reserved.content, reserved.absent))
+            .collect();
+        reserved.sort_by(|one, other| one.0.cmp(&other.0));
+        assert_eq!(
+            reserved,
+            [
+                (git("commondir"), Reservation::Content(b"./\n"), true),
+                (git("config.worktree"), Reservation::EmptyFile, missing),
+                (git("hooks"), Reservation::EmptyDirectory, missing),
+            ]
+        );
+        // A pin says that it is one, in the trace too.
+        let effect = |subject: &str| {
+            let mut decisions = decided.trace.iter().filter(|(_, decision)| decision.subject == subject);
+            decisions.next().unwrap().1.effect
+        };
+        assert_eq!(
+            (effect("/home/u/p/.git"), effect("/home/u/p/.git/config")),
+            (Effect::Pin, Effect::Protect)
+        );
+    }
 }
 
 #[test]
