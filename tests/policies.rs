@@ -55,8 +55,9 @@ fn mounts(host) {
 
     /// `.env` and its kin are masked unless the policy passes one by name; the audit marks that, and the project can take it back.
     fn a_file_with_secrets_is_passed_by_name(user: User) {
-        let policy = "fn secrets(host) {\n    base::secrets(host);\n    secret::pass_file(host.project + \"/.env\", \"ports of the dev servers\");\n}\n";
-        let payload = "cat .env web/.env prod.kdbx; (echo more >> .env) 2> /dev/null";
+        let policy = "fn secrets(host) {\n    base::secrets(host);\n    secret::pass_file(host.project + \"/.env\", \"ports of the dev servers\");\n}\n\
+                      fn mounts(host) {\n    base::mounts(host);\n    mount::ro(host.project + \"/web\", \"/srv/web\", \"a second view\");\n}\n";
+        let payload = "cat .env web/.env /srv/web/.env prod.kdbx; (echo more >> .env) 2> /dev/null";
         let test = Test::new()
             .who(user)
             .file(".env", "PORT=1\n")
@@ -64,11 +65,12 @@ fn mounts(host) {
             .file("prod.kdbx", "canary\n");
         let words = ["--yes", "--net", "none", "--approve", "--exec", "--", "sh", "-c", payload];
         let marked = |stderr: &str| -> Vec<String> {
-            let lines = stderr.lines().filter(|line| line.starts_with("  masked [P") || line.starts_with("  passed"));
+            let lines = stderr.lines().filter(|line| line.starts_with("  masked ") || line.starts_with("  passed"));
             lines.map(str::to_owned).collect()
         };
         let secrets = "environment variables with secrets";
         let kept = [
+            format!("  masked /srv/web/.env  {secrets}"),
             "  masked [PROJECT]/prod.kdbx  a password database".to_owned(),
             format!("  masked [PROJECT]/web/.env  {secrets}"),
         ];

@@ -4,12 +4,11 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use super::lab::lab;
-use super::life::{command_line, processes, send};
+use super::life::{command_line, processes, send, wait_until_gone};
 use super::reach::boxed;
 use crate::support::pty::Pty;
 use crate::support::{Test, User, as_both};
@@ -22,9 +21,6 @@ fn rounds() -> usize {
 
 /// So many sessions at a time.
 const AT_A_TIME: usize = 4;
-/// How long something may take to be gone. Nothing is measured by it.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// What ends a session.
 #[derive(Clone, Copy)]
 enum End {
@@ -83,15 +79,6 @@ impl Traces {
         let newer = processes().filter(|pid| !self.older.contains(pid));
         newer.filter(belongs).map(command_line).collect()
     }
-
-    #[track_caller]
-    fn are_gone(&self) {
-        let start = Instant::now();
-        while !self.left().is_empty() {
-            assert!(start.elapsed() < PATIENCE, "left behind: {:?}", self.left());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
 }
 
 /// One session, from its start to its end.
@@ -117,7 +104,7 @@ fn session(test: &Test, number: usize, end: End, payload: &str, code: i32) {
         }
     }
     assert_eq!(pty.exit_code(), code, "round {number}: {}", pty.shown());
-    traces.are_gone();
+    wait_until_gone(|| traces.left());
 }
 
 /// The sessions of one way, some at a time, each line of them in a home of its own.

@@ -75,11 +75,17 @@ impl Traces {
     /// A namespace without a process in it is gone, for nothing here holds one open.
     #[track_caller]
     fn are_gone(&self) {
-        let start = Instant::now();
-        while !self.left().is_empty() {
-            assert!(start.elapsed() < PATIENCE, "left behind: {:?}", self.left());
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        wait_until_gone(|| self.left());
+    }
+}
+
+/// Waits until nothing is left, and fails with what is.
+#[track_caller]
+pub fn wait_until_gone(left: impl Fn() -> Vec<String>) {
+    let start = Instant::now();
+    while !left().is_empty() {
+        assert!(start.elapsed() < PATIENCE, "left behind: {:?}", left());
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -145,12 +151,7 @@ as_both! {
                 std::thread::sleep(Duration::from_micros(400 * round));
                 drop(running);
                 let belongs = |line: &String| line.contains(&mark) || is_companion(line, &beside);
-                let left = || processes().map(command_line).filter(belongs).collect::<Vec<_>>();
-                let start = Instant::now();
-                while !left().is_empty() {
-                    assert!(start.elapsed() < PATIENCE, "left behind after {round}: {:?}", left());
-                    std::thread::sleep(Duration::from_millis(5));
-                }
+                wait_until_gone(|| processes().map(command_line).filter(belongs).collect());
             }
         });
     }

@@ -167,7 +167,8 @@ pub fn policy(random: &mut Random) -> String {
     }
     if random.once_in(3) {
         text.push_str(&format!(
-            "fn secrets(host) {{ secret::path(\"{}\", \"x\"); }}\n",
+            "fn secrets(host) {{ secret::path(\"{}\", \"x\"); secret::pass_file(\"{}\", \"x\"); }}\n",
+            path(random),
             path(random)
         ));
     }
