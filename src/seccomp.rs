@@ -31,9 +31,9 @@ const DENY: u32 = 0x0005_0000 | 1;
 const MISSING: u32 = 0x0005_0000 | 38;
 
 /// Puts a character into the terminal's input (asm-generic/ioctls.h).
-const TIOCSTI: u32 = 0x5412;
+pub const TIOCSTI: u32 = 0x5412;
 /// Pastes the selection of a virtual console, among others.
-const TIOCLINUX: u32 = 0x541c;
+pub const TIOCLINUX: u32 = 0x541c;
 
 /// Numbers from here on are the x32 interface of x86-64.
 const X32_BIT: u32 = 0x4000_0000;
