@@ -34,9 +34,9 @@ const DENY: u32 = 0x0005_0000 | 1;
 const MISSING: u32 = 0x0005_0000 | 38;
 
 /// Puts a character into the terminal's input (asm-generic/ioctls.h).
-const TIOCSTI: u32 = 0x5412;
+pub const TIOCSTI: u32 = 0x5412;
 /// Pastes the selection of a virtual console, among others.
-const TIOCLINUX: u32 = 0x541c;
+pub const TIOCLINUX: u32 = 0x541c;
 
 /// `SECCOMP_RET_ERRNO` with EAFNOSUPPORT: as on a kernel without such sockets.
 const NO_FAMILY: u32 = 0x0005_0000 | 97;

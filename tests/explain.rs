@@ -1,8 +1,7 @@
 //! Explain as a user meets it: text, documents for programs, the page to look at; exit codes; nothing is started or changed.
 
-use serde_json::Value;
-
-use crate::support::{Test, User, as_both, schema};
+use crate::support::schema::{self, document};
+use crate::support::{Test, User, as_both};
 
 const POLICY: &str = "fn variable(host, name) {\n    if name == \"EDITOR\" { return env::pass(\"the editor\"); }\n    base::variable(host, name)\n}\n\
                       fn mounts(host) {\n    base::mounts(host);\n    mount::ro(\"~/datasets\", \"training data\");\n}\n";
@@ -25,15 +24,6 @@ fn home(user: User) -> Test {
         .link("data", "../datasets")
         .var("EDITOR", "vi")
         .var("GITHUB_TOKEN", TOKEN)
-}
-
-#[track_caller]
-fn document(text: &str) -> Value {
-    let document: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
-    let schema = schema::of_book();
-    let errors = schema::errors(&schema, &schema, &document);
-    assert!(errors.is_empty(), "{errors:#?}\n{document:#}");
-    document
 }
 
 as_both! {

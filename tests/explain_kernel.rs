@@ -128,30 +128,16 @@ impl Host {
 
     /// Compares all subjects; how many, or `None` where no policy of this host was granted.
     fn compare(mut self, kinds: &mut HashSet<String>) -> Option<u64> {
+        let started = ["--dry-run", "--json", "--exec", "true"].map(OsString::from);
         loop {
-            let mut words: Vec<OsString> = self
-                .subjects
-                .iter()
-                .map(|subject| {
-                    let mut word = OsString::from("--explain=");
-                    word.push(subject);
-                    word
-                })
-                .collect();
-            words.extend(["--json".into(), "--exec".into(), "true".into()]);
-            let explained = self.run(&words);
-            let document: Value = serde_json::from_slice(&explained.stdout)
-                .unwrap_or_else(|error| panic!("{error}: {explained:?}\n{}", self.describe()));
+            let document = self.document(&started);
             if document["verdict"]["starts"] == true {
-                return Some(self.compare_with(&document, kinds));
+                break;
             }
             // Refused, as many random options and policies are: with one less.
             if self.options.len() >= 2 {
                 self.options.truncate(self.options.len() - 2);
-                continue;
-            }
-            let end = self.policy.trim_end().rfind('\n').map_or(0, |end| end + 1);
-            if self.policy.is_empty() {
+            } else if self.policy.is_empty() {
                 let text = document["verdict"]["diagnostics"].to_string();
                 // Without any mount of the policy only the host itself can be at fault: a name that nothing can be laid over.
                 assert!(
@@ -161,9 +147,28 @@ impl Host {
                     "{text}"
                 );
                 return None;
+            } else {
+                let end = self.policy.trim_end().rfind('\n').map_or(0, |end| end + 1);
+                self.policy.truncate(end);
             }
-            self.policy.truncate(end);
         }
+        let mut words: Vec<OsString> = self
+            .subjects
+            .iter()
+            .map(|subject| {
+                let mut word = OsString::from("--explain=");
+                word.push(subject);
+                word
+            })
+            .collect();
+        words.extend(["--json".into(), "--exec".into(), "true".into()]);
+        let document = self.document(&words);
+        Some(self.compare_with(&document, kinds))
+    }
+
+    fn document(&self, words: &[OsString]) -> Value {
+        let said = self.run(words);
+        serde_json::from_slice(&said.stdout).unwrap_or_else(|error| panic!("{error}: {said:?}\n{}", self.describe()))
     }
 
     fn compare_with(&self, document: &Value, kinds: &mut HashSet<String>) -> u64 {

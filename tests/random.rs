@@ -1,4 +1,5 @@
-//! Random policies, hosts and files. Whatever comes, nothing panics, everything ends, and no secret of the floor is seen.
+//! Random policies, hosts, repositories, command lines, files and documents. Whatever comes, nothing panics, everything ends, and no
+//! secret of the floor is seen.
 //!
 //! `cargo test` runs a few hundred of each from fixed seeds. `CLAUDEBOX_RANDOM_RUNS=100000 cargo test random::` runs longer,
 //! `CLAUDEBOX_RANDOM_SEED=7` elsewhere; a failure names its seed.

@@ -6,7 +6,8 @@ mod sabotage;
 use serde_json::Value;
 
 use crate::network::lab::lab;
-use crate::support::{Test, User, as_both, schema};
+use crate::support::schema::document;
+use crate::support::{Test, User, as_both};
 
 use sabotage::{in_own_world, with_sabotage};
 
@@ -32,16 +33,6 @@ fn verified(test: Test, more: &[&str]) -> Test {
     args.extend(more);
     args.extend(["--exec", "true"]);
     test.args_of(&args)
-}
-
-/// The document, which is as the book says.
-#[track_caller]
-fn document(text: &str) -> Value {
-    let document: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
-    let schema = schema::of_book();
-    let errors = schema::errors(&schema, &schema, &document);
-    assert!(errors.is_empty(), "{errors:#?}\n{document:#}");
-    document
 }
 
 /// Each number as an `N`, and each long hexadecimal one as an `H`: how many sockets a host has, or which descriptor was free, differs.

@@ -19,6 +19,7 @@ use std::time::Duration;
 use super::canary::{canary, place};
 use super::message::{Answers, Attempt, Bytes, Hello, Questions, Try, receive, send};
 use crate::invariants::structure::INIT;
+use crate::seccomp::{TIOCLINUX, TIOCSTI};
 use crate::sys::tries;
 
 /// The word that makes the sandbox's first program a probe.
@@ -27,10 +28,6 @@ const WORD: &str = "--probe";
 /// How long a process tries to outlive the sandbox.
 const SURVIVAL: Duration = Duration::from_secs(2);
 
-/// Puts a character into the terminal's input (asm-generic/ioctls.h).
-const TIOCSTI: u64 = 0x5412;
-/// Pastes the selection of a virtual console, among others.
-const TIOCLINUX: u64 = 0x541c;
 /// A bit that the kernel does not look at.
 const HIGH_BIT: u64 = 1 << 32;
 
@@ -131,6 +128,7 @@ fn terminal() -> Vec<Attempt> {
     [("TIOCSTI", TIOCSTI), ("TIOCLINUX", TIOCLINUX)]
         .into_iter()
         .flat_map(|(name, command)| {
+            let command = u64::from(command);
             [
                 attempt(name, &tries::ioctl_on_nothing(command)),
                 attempt(

@@ -1,5 +1,7 @@
 //! Hosts made at random: trees of everything that may lie in one, secrets, repositories, mounts, a policy and options for them.
 
+mod subjects;
+
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
@@ -383,95 +385,6 @@ impl Host {
             self.options.push("--profile".into());
             self.options.push(random.of(&["strict", "offline", "default"]).into());
         }
-    }
-
-    fn choose_subjects(&mut self, random: &mut Random) {
-        let mut subjects: Vec<OsString> = Vec::new();
-        for entry in self.entries.iter().chain(&self.bait) {
-            subjects.push(entry.clone().into_os_string());
-            if random.once_in(3) {
-                subjects.push(
-                    entry
-                        .join(OsStr::from_bytes(random.of::<&[u8]>(&NAMES)))
-                        .into_os_string(),
-                );
-            }
-            if random.once_in(4) {
-                subjects.push(
-                    entry
-                        .join("..")
-                        .join(OsStr::from_bytes(random.of::<&[u8]>(&NAMES)))
-                        .into_os_string(),
-                );
-            }
-            if random.once_in(8) {
-                subjects.push(entry.join("").into_os_string());
-            }
-        }
-        for _ in 0..8 {
-            let place = PathBuf::from(self.place(random));
-            subjects.push(
-                place
-                    .join(OsStr::from_bytes(random.of::<&[u8]>(&NAMES)))
-                    .into_os_string(),
-            );
-            subjects.extend(place.ancestors().map(|path| path.as_os_str().to_os_string()));
-        }
-        let fixed = [
-            "/",
-            "/etc",
-            "/etc/passwd",
-            "/etc/shadow",
-            "/usr",
-            "/usr/bin/env",
-            "/bin/sh",
-            "/bin/../etc/hosts",
-            "/tmp",
-            "/tmp/x",
-            "/run",
-            "/run/user",
-            "/dev",
-            "/dev/null",
-            "/dev/zero",
-            "/dev/full",
-            "/dev/random",
-            "/dev/urandom",
-            "/dev/sda",
-            "/dev/shm",
-            "/dev/pts",
-            "/dev/ptmx",
-            "/dev/pts/ptmx",
-            "/dev/fd",
-            "/proc",
-            "/proc/self",
-            "/home",
-            "/root",
-            "/var",
-            "/sys",
-            "/mnt",
-            "/srv",
-            "/nonexistent/a",
-        ];
-        subjects.extend(fixed.iter().map(OsString::from));
-        let home = self.home();
-        for name in [
-            "",
-            ".ssh",
-            ".claude",
-            ".claude/CLAUDE.md",
-            ".claude/sessions",
-            ".claudebox",
-            ".gitconfig",
-            ".claude-auth",
-            "new",
-        ] {
-            subjects.push(home.join(name).into_os_string());
-        }
-        // A longer path is no path to the kernel.
-        subjects.retain(|subject| subject.len() < 4096);
-        subjects.sort();
-        subjects.dedup();
-        self.subjects = subjects;
     }
 
     /// What is needed to see a disagreement again.

@@ -6,6 +6,16 @@ use serde_json::Value;
 /// The book's page on JSON.
 const BOOK: &str = include_str!("../../book/src/reference/json.md");
 
+/// A document that the program printed, which is as the book says.
+#[track_caller]
+pub fn document(text: &str) -> Value {
+    let document: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let schema = of_book();
+    let errors = errors(&schema, &schema, &document);
+    assert!(errors.is_empty(), "{errors:#?}\n{document:#}");
+    document
+}
+
 /// The book's schema: the block that calls itself one.
 pub fn of_book() -> Value {
     let blocks = BOOK
