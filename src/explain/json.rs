@@ -236,6 +236,7 @@ fn mount(mount: &Mount) -> doc::Mount {
             "link"
         }
         What::Text(_) => "text",
+        What::Certificates(_) => "certificates",
         What::MaskDirectory => "mask-directory",
         What::MaskFile => "mask-file",
     };

@@ -28,7 +28,7 @@ pub fn invocation(bwrap: &OsStr, plan: &Plan, invocation: &Invocation) -> String
         files: invocation
             .files
             .iter()
-            .map(|content| Text::of(OsStr::from_bytes(content)))
+            .map(|content| Text::of(OsStr::from_bytes(content.known())))
             .collect(),
         command: invocation.command.iter().map(|word| Text::of(word)).collect(),
         preparations: plan.preparations().iter().filter_map(preparation).collect(),
