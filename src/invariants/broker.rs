@@ -91,7 +91,7 @@ impl Checker<'_> {
     /// The broker of this launch, and the files inside that lead to it; `None` where there is nothing for it to do.
     pub(super) fn broker(&mut self, keeping: &Keeping, network: &Chosen, request: &Request) -> Option<Broker> {
         let own_network = matches!(network.kind, Network::Internet | Network::Allowlist);
-        let brokered = own_network && keeping.outside();
+        let brokered = own_network && keeping.outside() && self.host.broker.is_ok();
         if network.kind == Network::Allowlist {
             let text = Resolver::default().inside(NAME_SERVER);
             self.replaced(

@@ -1,5 +1,6 @@
 //! One test an invariant: a policy that breaks it, and the whole text of the refusal.
 
+mod broker;
 mod network;
 mod nix;
 

@@ -146,7 +146,8 @@ impl Powers {
                 _ => return None,
             };
             let said = matches!(decision.site, Site::Script { .. });
-            (said && stands(id) && !named(id, decision)).then(|| ((word, decision.subject.clone()), Some(decision.site.clone())))
+            (said && stands(id) && !named(id, decision))
+                .then(|| ((word, decision.subject.clone()), Some(decision.site.clone())))
         };
         self.decided.trace.iter().filter_map(rule).collect()
     }
