@@ -142,7 +142,11 @@ impl Checker<'_> {
                     Ok(claude) => {
                         let claude = claude.clone();
                         command.extend(self.claude(&claude));
-                        command.push("--dangerously-skip-permissions".into());
+                        command.extend(if request.program == Program::Login {
+                            vec!["auth".into(), "login".into()]
+                        } else {
+                            vec![OsString::from("--dangerously-skip-permissions")]
+                        });
                     }
                     Err(missing) => {
                         let error = Diagnostic::new("claude-not-found", missing.to_string()).hint(missing.hint());
