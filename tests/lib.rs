@@ -21,6 +21,7 @@
 
 mod audit;
 mod book;
+mod broker;
 mod canary;
 mod claude_code;
 mod closed_directories;
