@@ -5,5 +5,6 @@
 
 mod brokered;
 mod client;
+mod requests;
 mod upstream;
 mod world;

@@ -7,10 +7,7 @@ use std::time::Duration;
 use claudebox::net::broker::denial::Way;
 use claudebox::net::name::Name;
 use hyper::body::Incoming;
-use hyper::header::{
-    ALT_SVC, CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE, SET_COOKIE, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
-};
+use hyper::header::{ALT_SVC, HOST, HeaderValue, SET_COOKIE};
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -29,10 +26,10 @@ use crate::token_exchange;
 const HANDSHAKE: Duration = Duration::from_secs(20);
 
 /// How long the head of a request may take, and how long a connection may wait for the next one.
-const HEAD: Duration = Duration::from_secs(300);
+pub const HEAD: Duration = Duration::from_secs(300);
 
 /// The longest head of a request, in bytes.
-const HEAD_MAX: usize = 256 * 1024;
+pub const HEAD_MAX: usize = 256 * 1024;
 
 /// Serves a connection until it ends.
 pub async fn serve(session: Arc<Session>, service: Service, name: Name, stream: TcpStream) {
@@ -93,7 +90,14 @@ async fn answer(session: &Session, service: Service, name: &Name, request: Reque
 
 async fn sent_on(session: &Session, name: &Name, request: Request<Body>) -> Response<Body> {
     match session.upstream.send(name, request).await {
-        Ok(response) => passed_back(response),
+        Ok(response) => {
+            let mut response = reply::passed_back(response);
+            // What would have Claude Code keep something, or go past the broker.
+            for header in [SET_COOKIE, ALT_SVC] {
+                response.headers_mut().remove(header);
+            }
+            response
+        }
         Err(why) => reply::refused(StatusCode::BAD_GATEWAY, &format!("`{name}` cannot be reached: {why}")),
     }
 }
@@ -110,44 +114,4 @@ fn made(head: &Parts, name: &Name, body: Body) -> Request<Body> {
         request.headers_mut().insert(HOST, host);
     }
     request
-}
-
-/// Headers of an answer that belong to the connection it came over, or that would have Claude Code keep or use what goes past
-/// the broker.
-const TAKEN: [HeaderName; 10] = [
-    ALT_SVC,
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    PROXY_AUTHENTICATE,
-    HeaderName::from_static("proxy-connection"),
-    SET_COOKIE,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
-
-/// The answer for inside: as it came, its body too.
-fn passed_back(response: Response<Incoming>) -> Response<Body> {
-    let (mut head, body) = response.into_parts();
-    for name in listed(&head.headers) {
-        head.headers.remove(name);
-    }
-    for name in TAKEN {
-        head.headers.remove(name);
-    }
-    head.version = hyper::Version::HTTP_11;
-    Response::from_parts(head, reply::streamed(body))
-}
-
-/// The further headers that `connection` says belong to the connection.
-fn listed(headers: &HeaderMap) -> Vec<HeaderName> {
-    let values = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    values
-        .flat_map(|value| value.split(','))
-        .filter_map(|word| word.trim().parse().ok())
-        .collect()
 }

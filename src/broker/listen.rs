@@ -8,12 +8,12 @@ use std::time::Duration;
 use anyhow::Context;
 use claudebox::net::broker::denial::Way;
 use claudebox::net::broker::wire::Listener;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
 
 use crate::addresses::Meant;
-use crate::forward;
 use crate::session::Session;
+use crate::{dns, egress, forward};
 
 /// The most connections at one time; further ones wait to be accepted.
 const CONNECTIONS_MAX: usize = 512;
@@ -34,7 +34,10 @@ pub fn all(session: &Arc<Session>, kinds: &[Listener], sockets: Vec<OwnedFd>) ->
                 let listener = TcpListener::from_std(socket.into()).context("a socket cannot be used")?;
                 tokio::spawn(accept(Arc::clone(session), *kind, listener, Arc::clone(&connections)));
             }
-            Listener::Dns => drop(socket),
+            Listener::Dns => {
+                let socket = UdpSocket::from_std(socket.into()).context("a socket cannot be used")?;
+                tokio::spawn(dns::serve(Arc::clone(session), socket));
+            }
         }
     }
     Ok(())
@@ -64,17 +67,18 @@ async fn serve(session: Arc<Session>, kind: Listener, stream: TcpStream) {
         IpAddr::V4(address) => session.addresses.meant(address),
         IpAddr::V6(_) => None,
     };
+    let deny = |subject: &str, why| {
+        session
+            .denied
+            .tell(Way::Connection, &format!("{subject}:{}", local.port()), why)
+    };
     match (kind, meant) {
         (Listener::Https, Some(Meant::Brokered(service, name))) => forward::serve(session, service, name, stream).await,
-        (_, meant) => {
-            let (subject, why) = match meant {
-                Some(Meant::Brokered(_, name)) => (name.to_string(), "only encrypted connections are brokered"),
-                Some(Meant::Allowed(name)) => (name.to_string(), "not built"),
-                None => (local.ip().to_string(), "no name has this address"),
-            };
-            session
-                .denied
-                .tell(Way::Connection, &format!("{subject}:{}", local.port()), why);
+        (Listener::Https, Some(Meant::Allowed(name))) => egress::encrypted(&session, &name, stream).await,
+        (Listener::Http, Some(Meant::Allowed(name))) => egress::plain(session, name, stream).await,
+        (Listener::Http | Listener::Dns, Some(Meant::Brokered(_, name) | Meant::Allowed(name))) => {
+            deny(name.as_str(), "only encrypted connections are brokered");
         }
+        (_, None) => deny(&local.ip().to_string(), "no name has this address"),
     }
 }

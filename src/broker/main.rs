@@ -21,6 +21,8 @@ mod addresses;
 mod authority;
 mod credential;
 mod denied;
+mod dns;
+mod egress;
 mod forward;
 mod launch;
 mod listen;

@@ -6,7 +6,10 @@ use std::task::{Context, Poll};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Frame, Incoming, SizeHint};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
 use hyper::{Response, StatusCode};
 use serde_json::json;
 
@@ -72,4 +75,42 @@ pub fn refused(status: StatusCode, why: &str) -> Response<Body> {
     let no = HeaderValue::from_static("false");
     response.headers_mut().insert("x-should-retry", no);
     response
+}
+
+/// Headers that belong to the connection that they came over (RFC 9110, 7.6.1).
+const OF_CONNECTION: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Takes away what belongs to the connection, and what `connection` says belongs to it.
+pub fn strip(headers: &mut HeaderMap) {
+    let values = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let listed: Vec<HeaderName> = values
+        .flat_map(|value| value.split(','))
+        .filter_map(|word| word.trim().parse().ok())
+        // What frames a message is not for a header to take away.
+        .filter(|name| name != CONTENT_LENGTH)
+        .collect();
+    for name in listed.iter().chain(&OF_CONNECTION) {
+        headers.remove(name);
+    }
+}
+
+/// An answer of upstream for inside: as it came, its body too.
+pub fn passed_back(response: Response<Incoming>) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    strip(&mut head.headers);
+    head.version = hyper::Version::HTTP_11;
+    Response::from_parts(head, streamed(body))
 }

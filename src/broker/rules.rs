@@ -109,7 +109,7 @@ pub fn judge(service: Service, name: &Name, head: &Parts, accepts: &Accepts) -> 
     if head.uri.authority().is_some() || head.uri.scheme().is_some() {
         return Err("a request names its target by path alone");
     }
-    if !is_host(head.headers.get_all(HOST).iter(), name) {
+    if !is_host(&head.headers, name, 443) {
         return Err("the header `host` is not the name that the connection is for");
     }
     if head.headers.contains_key(UPGRADE) {
@@ -138,14 +138,18 @@ pub fn judge(service: Service, name: &Name, head: &Parts, accepts: &Accepts) -> 
 const NOT_LISTED: Refusal = "this call is not one that Claude Code needs";
 const FOREIGN: Refusal = "a credential that is not this session's placeholder was sent";
 
-/// One header, and its value is the name, with or without the port of the connection.
-fn is_host<'a>(mut values: impl Iterator<Item = &'a HeaderValue>, name: &Name) -> bool {
+/// Whether there is one `host`, and it is the name, with or without the port of the connection.
+pub fn is_host(headers: &HeaderMap, name: &Name, port: u16) -> bool {
+    let mut values = headers.get_all(HOST).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return false;
     };
     let text = value.to_str().unwrap_or_default();
-    let text = text.strip_suffix(":443").unwrap_or(text);
-    text.parse::<Name>().as_ref() == Ok(name)
+    let host = match text.rsplit_once(':') {
+        Some((host, said)) if said == port.to_string() => host,
+        _ => text,
+    };
+    host.parse::<Name>().as_ref() == Ok(name)
 }
 
 /// No credential, or exactly the placeholder where it belongs. Whoever sends another one wants to use somebody else's account.

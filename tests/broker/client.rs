@@ -48,66 +48,84 @@ impl Client {
         Ok(Self(stream))
     }
 
-    /// Sends bytes and reads one answer.
-    pub fn ask(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<Response> {
-        self.0.write_all(bytes.as_ref())?;
-        self.0.flush()?;
-        response(&mut self.0)
+    /// Sends bytes.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all(bytes)?;
+        self.0.flush()
     }
 
-    /// Sends bytes and reads everything that comes until the other side closes.
-    pub fn ask_all(mut self, bytes: impl AsRef<[u8]>) -> Vec<Response> {
-        // A broker that refuses may close before everything is sent.
-        let _ = self.0.write_all(bytes.as_ref()).and_then(|()| self.0.flush());
-        let mut responses = Vec::new();
-        while let Ok(response) = response(&mut self.0) {
-            let last = response.head.to_lowercase().contains("connection: close");
-            responses.push(response);
-            if last {
-                break;
-            }
-        }
-        responses
+    /// Reads one answer.
+    pub fn response(&mut self, without_body: bool) -> io::Result<Response> {
+        let head = head(&mut self.0)?;
+        let body = if without_body {
+            Vec::new()
+        } else {
+            body(&mut self.0, &head)?
+        };
+        Ok(Response::new(head, &body))
+    }
+
+    /// Sends bytes and reads one answer.
+    pub fn ask(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<Response> {
+        self.write(bytes.as_ref())?;
+        self.response(false)
     }
 }
 
-/// Reads one answer.
-pub fn response(stream: &mut impl Read) -> io::Result<Response> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
+impl Response {
+    /// The connection was closed instead.
+    pub fn closed() -> Self {
+        Self {
+            status: 0,
+            head: String::new(),
+            body: String::new(),
+        }
+    }
+
+    fn new(head: String, body: &[u8]) -> Self {
+        Self {
+            status: head[9..12].parse().expect("a status"),
+            head,
+            body: String::from_utf8_lossy(body).into_owned(),
+        }
+    }
+}
+
+/// Reads the head of an answer.
+pub fn head(stream: &mut impl Read) -> io::Result<String> {
+    line_until(stream, b"\r\n\r\n")
+}
+
+/// Reads bytes up to an ending, one at a time: what comes after it is not ours.
+fn line_until(stream: &mut impl Read, ending: &[u8]) -> io::Result<String> {
+    let mut line = Vec::new();
+    while !line.ends_with(ending) {
         let mut byte = [0];
         stream.read_exact(&mut byte)?;
-        head.push(byte[0]);
+        line.push(byte[0]);
     }
-    let head = String::from_utf8_lossy(&head).into_owned();
+    Ok(String::from_utf8_lossy(&line).into_owned())
+}
+
+/// Reads the body that a head announces.
+fn body(stream: &mut impl Read, head: &str) -> io::Result<Vec<u8>> {
     let lower = head.to_lowercase();
     let value = |name: &str| lower.lines().find_map(|line| line.strip_prefix(name).map(str::trim));
-    let mut body = Vec::new();
-    if value("transfer-encoding:") == Some("chunked") {
-        loop {
-            let mut line = Vec::new();
-            while !line.ends_with(b"\r\n") {
-                let mut byte = [0];
-                stream.read_exact(&mut byte)?;
-                line.push(byte[0]);
-            }
-            let size = String::from_utf8_lossy(&line);
-            let size = usize::from_str_radix(size.trim(), 16).map_err(io::Error::other)?;
-            let mut part = vec![0; size + 2];
-            stream.read_exact(&mut part)?;
-            if size == 0 {
-                break;
-            }
-            body.extend_from_slice(&part[..size]);
-        }
-    } else {
+    if value("transfer-encoding:") != Some("chunked") {
         let length = value("content-length:").map_or(0, |value| value.parse().expect("a length"));
-        body.resize(length, 0);
+        let mut body = vec![0; length];
         stream.read_exact(&mut body)?;
+        return Ok(body);
     }
-    Ok(Response {
-        status: head[9..12].parse().expect("a status"),
-        head,
-        body: String::from_utf8_lossy(&body).into_owned(),
-    })
+    let mut body = Vec::new();
+    loop {
+        let size = line_until(stream, b"\r\n")?;
+        let size = usize::from_str_radix(size.trim(), 16).map_err(io::Error::other)?;
+        let mut part = vec![0; size + 2];
+        stream.read_exact(&mut part)?;
+        if size == 0 {
+            return Ok(body);
+        }
+        body.extend_from_slice(&part[..size]);
+    }
 }
