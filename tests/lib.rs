@@ -21,6 +21,8 @@
 
 mod audit;
 mod book;
+mod broker;
+mod broker_launch;
 mod canary;
 mod claude_code;
 mod closed_directories;

@@ -2,12 +2,12 @@
 //!
 //! Beside what the whole suite needs: `iproute2`, `nftables`, `slirp4netns`, `curl`, `python3-pip`.
 
-mod clients;
-mod lab;
+pub mod clients;
+pub mod lab;
 mod life;
 mod ports;
 mod reach;
 mod refused;
 mod rules;
-mod servers;
+pub mod servers;
 mod undo;

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, IoSlice};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -34,6 +34,7 @@ const WAY_OUT: &str = "`--net none` needs no broker";
 /// A broker that runs, and is not yet told anything.
 #[derive(Debug)]
 pub struct Running {
+    child: Child,
     socket: OwnedFd,
     log: File,
 }
@@ -48,7 +49,7 @@ impl Running {
             let (socket, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
             let log = log_file()?;
             // INVARIANT(no-inherited-fds): everything else that is open is closed by exec.
-            Command::new(program.as_path())
+            let child = Command::new(program.as_path())
                 .env_clear()
                 // It must not keep the project's file system busy.
                 .current_dir("/")
@@ -56,7 +57,7 @@ impl Running {
                 .stdout(Stdio::null())
                 .stderr(log.try_clone()?)
                 .spawn()?;
-            Ok(Self { socket, log })
+            Ok(Self { child, socket, log })
         };
         start().map_err(|error| failed(&format!("start `{program}`"), &error))
     }
@@ -96,6 +97,11 @@ impl Running {
             Ok(_) | Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => Ok(()),
             Err(error) => Err(failed("tell the broker what it needs", &error.into())),
         }
+    }
+
+    /// Ends it: nothing will be started that could want it.
+    pub fn end(mut self) {
+        let _ = self.child.kill();
     }
 
     /// Waits until it serves, and returns the session's certificate.

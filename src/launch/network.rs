@@ -31,7 +31,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use crate::diagnostic::Diagnostic;
 use crate::host::Host;
 use crate::host::tree::plain;
-use crate::invariants::plan::Plan;
+use crate::invariants::plan::{Broker, Plan};
 use crate::net::helper::{NAME, Role};
 use crate::net::{Internet, Port, nftables, route};
 use crate::path::{HostPath, printable};
@@ -97,39 +97,44 @@ pub fn needs<'launch>(plan: &'launch Plan, host: &'launch Host) -> Result<Option
 /// # Errors
 /// The step that failed. This process may be in other namespaces then, and must end.
 pub fn attach(needs: &Needs) -> Result<Attached, Diagnostic> {
+    let Some(broker) = needs.plan.broker() else {
+        let lifeline = way_out(needs, None)?;
+        let missing = || failed("attach the network", &io::Error::other("there is no way out"));
+        return Ok(Attached {
+            lifeline: lifeline.ok_or_else(missing)?,
+            certificate: Vec::new(),
+        });
+    };
     // Outside, where it stays; it starts while the rest is made.
-    let mut broker = needs
-        .plan
-        .broker()
-        .map(|broker| Running::start(&broker.program))
-        .transpose()?;
-    let way_out = needs
-        .internet
-        .map(|(slirp, internet)| outside(slirp, internet, broker.as_ref()))
-        .transpose()?;
+    let mut running = Running::start(&broker.program)?;
+    // INVARIANT(brokered-credential): whoever cannot be served starts nothing.
+    let attached = way_out(needs, Some((&running, broker))).and_then(|lifeline| {
+        let certificate = running.certificate()?;
+        let lifeline = lifeline.map_or_else(|| running.lifeline().try_clone_to_owned(), Ok);
+        let lifeline = lifeline.map_err(|error| failed("keep the broker's descriptor", &error))?;
+        Ok(Attached { lifeline, certificate })
+    });
+    if attached.is_err() {
+        running.end();
+    }
+    attached
+}
+
+/// Moves this process into a network of its own and makes the ways that lead out of it. What comes back holds slirp4netns, where
+/// that is one of them.
+fn way_out(needs: &Needs, broker: Option<(&Running, &Broker)>) -> Result<Option<OwnedFd>, Diagnostic> {
+    let running = broker.map(|(running, _)| running);
+    let way_out = needs.internet.map(|(slirp, internet)| outside(slirp, internet, running)).transpose()?;
 
     namespace::enter(needs.uid, needs.gid).map_err(|wrong| namespaces(&wrong))?;
     loopback_up().map_err(|error| failed("switch the loopback on", &error))?;
-    if let (Some(running), Some(broker)) = (&broker, needs.plan.broker()) {
+    if let Some((running, broker)) = broker {
         running.tell(needs.plan, broker)?;
     }
-    let lifeline = match (way_out, needs.internet) {
-        (Some(way_out), Some((_, internet))) => Some(inside(way_out, internet)?),
-        _ => None,
-    };
-    // INVARIANT(brokered-credential): whoever cannot be served starts nothing.
-    let certificate = broker
-        .as_mut()
-        .map(Running::certificate)
-        .transpose()?
-        .unwrap_or_default();
-    let lifeline = match (lifeline, &broker) {
-        (Some(lifeline), _) => Ok(lifeline),
-        (None, Some(broker)) => broker.lifeline().try_clone_to_owned(),
-        (None, None) => Err(io::Error::other("there is no way out")),
-    };
-    let lifeline = lifeline.map_err(|error| failed("keep the network's descriptor", &error))?;
-    Ok(Attached { lifeline, certificate })
+    match (way_out, needs.internet) {
+        (Some(way_out), Some((_, internet))) => inside(way_out, internet).map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// What of the network `internet` belongs to the host's own.

@@ -6,6 +6,7 @@
 //! name was meant. What goes to a brokered name is decrypted, checked and sent on with the real credential; what goes to an
 //! allowed name is carried over unread.
 
+pub mod denial;
 pub mod stand_in;
 pub mod wire;
 

@@ -37,6 +37,7 @@ fn with_login(user: User, world: &World, login: &str) -> Test {
 fn plain(request: &Request) -> String {
     let mut headers = request.headers.clone();
     headers.retain(|(name, _)| !["connection", "content-length"].contains(&name.as_str()));
+    headers.sort();
     let text = format!("{} {}\n{headers:#?}\n{:#}\n", request.method, request.path, request.body);
     let mut out = String::new();
     let mut word = String::new();
@@ -89,7 +90,7 @@ fn compare(user: User, make: impl Fn(&World) -> Test + Sync) {
             let base = test.base().display().to_string();
             let name = base.rsplit('/').next().expect("a name").to_owned();
             let messages = with_path(world, "/v1/messages");
-            out = (messages.iter().map(|text| text.replace(&name, "BASE")).collect(), paths(world));
+            out = (messages.iter().map(|text| without_memory(&text.replace(&name, "BASE"))).collect(), paths(world));
         });
         out
     };
@@ -103,6 +104,13 @@ fn compare(user: User, make: impl Fn(&World) -> Test + Sync) {
     let expected: Vec<String> = direct_paths.into_iter().filter(|path| !is_telemetry(path)).collect();
     assert_eq!(brokered_paths, expected);
     let _ = user;
+}
+
+/// A request's text without what our own memory says of the launch: it is not the same, and is meant to be.
+fn without_memory(text: &str) -> String {
+    let (before, rest) = text.split_once("# You run inside claudebox").expect("the memory");
+    let (_, after) = rest.split_once("outside this sandbox.").expect("the memory's end");
+    format!("{before}MEMORY{after}")
 }
 
 /// The same lines; the first that differs is told, for the whole is long.
@@ -130,7 +138,7 @@ as_both! {
         const HUNT: &str = include_str!("hunt.py");
         world(|world| {
             let whole = ("CANARY-of-the-", "real-key-");
-            let end = ("456789", "abcdef");
+            let end = ("Q7xW2pLr", "9ZtB4mNs");
             let hunt = |test: &Test, (one, other): (&str, &str)| {
                 let asked = format!("RUN:python3 ~/hunt/hunt.py {one} {other}:END");
                 let test = test.clone().file("~/hunt/hunt.py", HUNT);
@@ -140,7 +148,7 @@ as_both! {
             };
             let control = with_key(user, world).policy(PASS);
             assert_eq!(hunt(&control, whole), "ECHO environ, memory\n");
-            assert_eq!(hunt(&control, end), "ECHO environ, file [HOME]/.claude/.claude.json, memory\n");
+            assert_eq!(hunt(&control, end), "ECHO environ, file [HOME]/.claude/.claude.json, file [HOME]/.claude/backups/.claude.json.backup.N, memory\n");
             let test = with_key(user, world);
             assert_eq!(hunt(&test, whole), "ECHO nothing\n");
             assert_eq!(hunt(&test, end), "ECHO nothing\n");

@@ -88,7 +88,7 @@ as_both! {
                         ——▶ ~/.config/claudebox/policy.rhai:1:36\n  |\n1 | fn credentials(host) { credential::broker(\"or nothing\"); }\n  \
                         |                                    ^^^^^^\nhint: a policy that says `credential::pass(why)` first falls back to it\n";
             refused(&strict, text);
-            let usual = test.args(["--yes", "--quiet", "--exec", "--", "sh", "-c", "echo $ANTHROPIC_API_KEY"]);
+            let usual = marking(world, user).program("claudebox").args(["--yes", "--quiet", "--exec", "--", "sh", "-c", "echo $ANTHROPIC_API_KEY"]);
             usual.stdout(&format!("{KEY}\n")).run();
         });
     }
@@ -99,10 +99,10 @@ as_both! {
         for (script, said) in [
             ("#!/bin/sh\n", "it did not say why"),
             ("#!/bin/sh\necho no luck >&2\nexit 1\n", "it said: no luck"),
-            ("#!/bin/sh\nsleep 600\n", "it did not say why"),
+            ("#!/bin/sh\nexec sleep 600\n", "it did not say why"),
             (
                 "#!/usr/bin/python3\nimport socket\ns = socket.socket(fileno=0)\ns.recv(100000)\ns.send(b'{\"error\":\"it \\\\u001b[31m cannot\"}')\n",
-                "it said: it \\x1b[31m cannot",
+                "it said: it \\u{1b}[31m cannot",
             ),
             (
                 "#!/usr/bin/python3\nimport socket\ns = socket.socket(fileno=0)\ns.recv(100000)\ns.send(b'nonsense')\n",
@@ -175,7 +175,7 @@ as_both! {
             let test = world.home(user).var("ANTHROPIC_API_KEY", KEY);
             let (first, _) = session(&test.clone().args(["--yes", "--quiet", "--exec", "--", "sh", "-c", "echo ready; exec sleep 600"]));
             // Another session, without the broker: the addresses are there, and nobody listens.
-            let script = "for address in 127.64.0.1 127.64.0.2 127.0.0.1 10.0.2.2 192.168.77.10; do curl -s -m 3 -o /dev/null -w '%{exitcode}\\n' https://$address/; done";
+            let script = "for address in 127.64.0.1 127.64.0.2 127.0.0.1 10.0.2.2 192.168.77.10; do curl -s -m 3 -o /dev/null -w '%{exitcode}\\n' https://$address/; done; true";
             let other = test.beside("~/other").policy("fn credentials(host) { credential::pass(\"x\"); }\n");
             other.args(["--yes", "--quiet", "--net", "internet", "--exec", "--", "sh", "-c", script]).stdout("7\n7\n7\n7\n7\n").run();
             // And nothing listens on the host.

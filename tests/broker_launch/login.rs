@@ -17,7 +17,8 @@ as_both! {
             terminal.wait_for("Paste code here");
             // The page of the service shows the code with the state after it, which is part of the address that was printed.
             let screen = terminal.screen().replace('\n', "");
-            let state = screen.split("state=").nth(1).map(|rest| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect::<String>());
+            let (address, _) = screen.split_once("Paste code").expect("the question for it");
+            let state = address.split("authorize?z-").nth(1).map(|rest| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect::<String>());
             let state = state.unwrap_or_else(|| panic!("no state in {screen}"));
             terminal.text(&format!("the-code#{state}"));
             std::thread::sleep(std::time::Duration::from_secs(2));
@@ -27,7 +28,8 @@ as_both! {
             assert_eq!(tokens(&test, LOGIN), (api::access_token(1), api::refresh_token(1)));
             let kept: Vec<_> = test.snapshot().into_keys().filter(|path| !before.contains_key(path)).collect();
             let kept: Vec<String> = kept.iter().map(|path| test.blank(&path.display().to_string())).collect();
-            assert_eq!(kept, ["[HOME]/.claudebox", "[HOME]/.claudebox/auth", "[HOME]/.claudebox/auth/.credentials.json"]);
+            let login = "[HOME]/.claudebox/auth/.credentials.json";
+            assert_eq!(kept, ["[HOME]/.claudebox", "[HOME]/.claudebox/auth", login, &format!("{login}.lock")]);
 
             let next = world.home(user).file(LOGIN, &std::fs::read_to_string(test.at(LOGIN)).expect("the login")).mode(LOGIN, 0o600);
             world.api.be_strict();

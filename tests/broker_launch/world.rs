@@ -28,7 +28,7 @@ process.stdin.on('end', () => process.exit(0)).resume();
 ";
 
 /// The real key, which must be seen nowhere inside.
-pub const KEY: &str = "sk-ant-api03-CANARY-of-the-real-key-0123456789abcdef";
+pub const KEY: &str = "sk-ant-api03-CANARY-of-the-real-key-Q7xW2pLr9ZtB4mNs";
 
 /// One user's world.
 #[derive(Debug)]

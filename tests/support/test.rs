@@ -446,6 +446,11 @@ impl Running {
         self.child.id()
     }
 
+    /// Waits for its end, and gives the exit code as a shell would show it.
+    pub fn wait(&mut self) -> i32 {
+        wait(&mut self.child)
+    }
+
     /// Its stdout, to wait for a first line.
     pub fn stdout(&mut self) -> std::process::ChildStdout {
         self.child.stdout.take().expect("stdout is taken once")

@@ -92,7 +92,8 @@ pub struct Configuration {
     /// The names that may be reached: exact (`crates.io`), or all below a name (`*.github.com`). `None`: the sandbox has its own
     /// way to the internet, and the broker carries nothing but what is brokered.
     pub allow: Option<Vec<String>>,
-    /// A file of certificates (PEM) that are trusted for upstream, beside those that the program brings along.
+    /// A file of certificates (PEM) that are trusted for upstream: this host's. The program brings none along, so without it
+    /// nothing can be brokered.
     pub roots: Option<PathBuf>,
     /// Further certificates of that kind: what this host adds for Claude Code (`NODE_EXTRA_CA_CERTS`).
     pub extra_roots: Option<PathBuf>,
