@@ -12,7 +12,8 @@ const PASS: &str = "fn credentials(host) { credential::pass(\"the control\"); }\
 
 /// One question without a screen, in the network `internet`.
 fn asks<'a>(test: &'a Test, words: &'a str) -> Test {
-    test.clone().args(["--yes", "--quiet", "--net", "internet", "-p", words])
+    test.clone()
+        .args(["--yes", "--quiet", "--net", "internet", "-p", words])
 }
 
 /// A home with an API key.
@@ -38,7 +39,10 @@ fn plain(request: &Request) -> String {
     let mut headers = request.headers.clone();
     headers.retain(|(name, _)| !["connection", "content-length"].contains(&name.as_str()));
     headers.sort();
-    let text = format!("{} {}\n{headers:#?}\n{:#}\n", request.method, request.path, request.body);
+    let text = format!(
+        "{} {}\n{headers:#?}\n{:#}\n",
+        request.method, request.path, request.body
+    );
     let mut out = String::new();
     let mut word = String::new();
     for letter in text.chars().chain([' ']) {
@@ -59,7 +63,11 @@ fn plain(request: &Request) -> String {
 /// The requests with a path, as they came in.
 fn with_path(world: &World, path: &str) -> Vec<String> {
     let requests = world.api.requests();
-    requests.iter().filter(|request| request.path.starts_with(path)).map(plain).collect()
+    requests
+        .iter()
+        .filter(|request| request.path.starts_with(path))
+        .map(plain)
+        .collect()
 }
 
 /// The methods and paths of all requests, each once.
@@ -68,7 +76,13 @@ fn paths(world: &World) -> Vec<String> {
         .api
         .requests()
         .iter()
-        .map(|request| format!("{} {}", request.method, request.path.split('?').next().unwrap_or_default()))
+        .map(|request| {
+            format!(
+                "{} {}",
+                request.method,
+                request.path.split('?').next().unwrap_or_default()
+            )
+        })
         .collect();
     paths.sort();
     paths.dedup();
@@ -76,8 +90,10 @@ fn paths(world: &World) -> Vec<String> {
 }
 
 /// What Claude Code tells of itself; the broker answers that in the service's place.
-fn is_telemetry(path: &String) -> bool {
-    ["/api/event_logging", "/api/eval/", "/api/claude_code/metrics"].iter().any(|part| path.contains(part))
+fn is_telemetry(path: &str) -> bool {
+    ["/api/event_logging", "/api/eval/", "/api/claude_code/metrics"]
+        .iter()
+        .any(|part| path.contains(part))
 }
 
 /// The same run twice, in the same place of the file system: directly and through the broker.
@@ -90,7 +106,13 @@ fn compare(user: User, make: impl Fn(&World) -> Test + Sync) {
             let base = test.base().display().to_string();
             let name = base.rsplit('/').next().expect("a name").to_owned();
             let messages = with_path(world, "/v1/messages");
-            out = (messages.iter().map(|text| without_memory(&text.replace(&name, "BASE"))).collect(), paths(world));
+            out = (
+                messages
+                    .iter()
+                    .map(|text| without_memory(&text.replace(&name, "BASE")))
+                    .collect(),
+                paths(world),
+            );
         });
         out
     };

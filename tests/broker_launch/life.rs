@@ -44,7 +44,9 @@ fn brokers(launcher: u32) -> Vec<u32> {
     pids.filter(|pid| {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name).map(str::trim));
-        field("Name:") == Some("claudebox-broke") && field("PPid:") == Some(&launcher.to_string()) && !field("State:").is_some_and(|state| state.starts_with('Z'))
+        field("Name:") == Some("claudebox-broke")
+            && field("PPid:") == Some(&launcher.to_string())
+            && !field("State:").is_some_and(|state| state.starts_with('Z'))
     })
     .collect()
 }
@@ -67,7 +69,9 @@ fn until(what: &str, done: impl Fn() -> bool) {
 fn session(test: &Test) -> (Running, u32) {
     let mut running = test.spawn();
     let mut line = String::new();
-    BufReader::new(running.stdout()).read_line(&mut line).expect("the payload's first line");
+    BufReader::new(running.stdout())
+        .read_line(&mut line)
+        .expect("the payload's first line");
     assert_eq!(line, "ready\n");
     let brokers = brokers(running.pid());
     assert_eq!(brokers.len(), 1);
@@ -117,7 +121,7 @@ as_both! {
         world(|world| {
             instead_of_the_broker("#!/no/such/interpreter\n");
             let broker = programs().join("with-broker/claudebox-broker");
-            let text = format!("error[broker]: cannot start `{}`: No such file or directory\n{end}", broker.display());
+            let text = format!("error[broker]: cannot start `{}`: no such file or directory\n{end}", broker.display());
             refused(&marking(world, user), &text.replace(&programs().display().to_string(), "[BIN]"));
         });
     }
