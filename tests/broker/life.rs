@@ -203,10 +203,11 @@ fn a_socket_of_another_kind_is_not_served() {
 
 #[test]
 fn it_is_started_by_claudebox_alone() {
+    type Change = fn(&mut Command);
     world(|world| {
         let alone = "error: `claudebox-broker` is started by claudebox alone, without arguments and with an empty environment\n";
         let by_hand = "error: `claudebox-broker` is started by claudebox, and is of no use by hand\n";
-        let changes: [(&str, fn(&mut Command)); 3] = [
+        let changes: [(&str, Change); 3] = [
             (alone, |command| {
                 command.env("HOSTALIASES", "/tmp/x");
             }),
@@ -288,7 +289,7 @@ with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as mem:
 #[test]
 fn a_service_that_cannot_prove_who_it_is_gets_nothing() {
     world(|world| {
-        let other = super::upstream::Authority::new();
+        let other = super::upstream::Authority::new("another");
         std::fs::write(world.path("roots.pem"), other.pem()).expect("our own file");
         let broker = world.broker(&world.configuration());
         let request = format!("GET /api/hello HTTP/1.1\r\nHost: {API}\r\n\r\n");

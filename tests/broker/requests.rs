@@ -91,7 +91,10 @@ fn bytes(lines: &str) -> Vec<u8> {
                 ("n", rest) => (b'\n', rest),
                 ("t", rest) => (b'\t', rest),
                 ("0", rest) => (0, rest),
-                (_, rest) => (u8::from_str_radix(&rest[..2], 16).expect("two digits"), &rest[2..]),
+                (_, rest) => {
+                    let (digits, rest) = rest.split_at(2);
+                    (u8::from_str_radix(digits, 16).expect("two digits"), rest)
+                }
             };
             bytes.push(byte);
             bytes.extend_from_slice(rest.as_bytes());

@@ -82,7 +82,7 @@ pub fn world(test: impl FnOnce(&World) + Send) {
                 answers.first().cloned()
             }
         });
-        let authority = Authority::new();
+        let authority = Authority::new("the outside");
         let directory = tempfile::tempdir().expect("a directory in /tmp");
         std::fs::write(directory.path().join("roots.pem"), authority.pem()).expect("our own file");
         User::Ordinary.own(directory.path());
