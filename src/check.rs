@@ -6,13 +6,16 @@ use std::path::Path;
 
 use crate::Decided;
 use crate::diagnostic::Diagnostic;
+use crate::draft::Keeper;
 use crate::host::Host;
 use crate::host::claude::Install;
 use crate::host::namespaces::{APPARMOR, CLONE, MAXIMUM};
 use crate::host::nix::daemon::Access;
 use crate::host::tree::{Kind, Node};
+use crate::invariants::Fate;
 use crate::path::{EnvName, HostPath};
 use crate::style::{Style, Tone};
+use crate::trace::Effect;
 
 /// How an item stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +76,7 @@ pub fn items(host: &Host, decided: &Decided, trial: Option<&Trial>) -> Vec<Item>
     state(host, &mut items);
     claude(host, &mut items);
     login(host, &mut items);
+    broker(host, decided, &mut items);
     policy(decided, &mut items);
     terminal(host, &mut items);
     network(host, &mut items);
@@ -398,9 +402,45 @@ fn login(host: &Host, items: &mut Vec<Item>) {
             Mark::Note,
             subject,
             "none yet",
-            "type /login inside, once for all projects, or set `ANTHROPIC_API_KEY`",
+            if host.broker.is_ok() {
+                "claudebox --login, once for all projects, or set `ANTHROPIC_API_KEY`"
+            } else {
+                "type /login inside, once for all projects, or set `ANTHROPIC_API_KEY`"
+            },
         ),
     });
+}
+
+/// Whether Claude Code's login can stay outside, and whether it does in a launch like this one.
+fn broker(host: &Host, decided: &Decided, items: &mut Vec<Item>) {
+    let subject = "broker";
+    let program = match &host.broker {
+        Ok(program) => program,
+        Err(missing) => {
+            let finding = format!("{}: Claude Code's login enters the sandbox", missing.message);
+            let fix = missing.hint.clone().unwrap_or_default();
+            return items.push(with_fix(Mark::Note, subject, finding, fix));
+        }
+    };
+    let passes = decided
+        .verdict
+        .parts()
+        .is_some_and(|parts| parts.credentials.keeper == Keeper::Sandbox);
+    if !passes {
+        return items.push(item(
+            Mark::Good,
+            subject,
+            format!("{program}: Claude Code's login stays outside"),
+        ));
+    }
+    let idle = decided.verdict.fates.iter().find_map(|(id, fate)| match fate {
+        Fate::Idle(why) if decided.trace.get(*id)?.effect == Effect::Credential => Some(why.clone()),
+        _ => None,
+    });
+    let why = idle.unwrap_or_else(|| "the policy says so".into());
+    let finding = format!("Claude Code's login enters the sandbox: {why}");
+    let fix = "see the book's page on the broker; `claudebox --explain` shows the line that decides";
+    items.push(with_fix(Mark::Note, subject, finding, fix));
 }
 
 fn policy(decided: &Decided, items: &mut Vec<Item>) {

@@ -2,7 +2,7 @@
 //!
 //! Beside what the whole suite needs: `iproute2`, `nftables`, `slirp4netns`, `curl`, `python3-pip`.
 
-mod clients;
+pub mod clients;
 pub mod lab;
 mod life;
 mod ports;

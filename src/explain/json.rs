@@ -7,9 +7,10 @@ pub mod dry_run;
 use crate::diagnostic::{Diagnostic, Refusal};
 use crate::invariants::Fate;
 use crate::invariants::plan::{Mount, Origin, Parts, Variable, What};
+use crate::net::name::Pattern;
 use crate::net::reach::Reach;
 use crate::path::EnvName;
-use crate::trace::{Site, Trace};
+use crate::trace::{DecisionId, Site, Trace};
 use crate::view::Seen;
 
 use super::subject::{Answer, PathAnswer, VariableAnswer};
@@ -50,6 +51,11 @@ pub fn whole(launch: &Launch) -> String {
             .map(|parts| parts.mounts.iter().map(mount).collect())
             .unwrap_or_default(),
         network: parts.map(network),
+        credentials: parts.map(|parts| doc::Credentials {
+            keeper: parts.credentials.keeper.word(),
+            origin: parts.credentials.origin.clone(),
+            decision: parts.credentials.decision.index(),
+        }),
         verdict: verdict(launch.decided.verdict.outcome.as_ref().err()),
     })
 }
@@ -68,6 +74,7 @@ pub fn subjects(launch: &Launch, answers: &[Answer]) -> String {
                 network: answer.network.map(|(network, decision)| doc::Network {
                     mode: network.word(),
                     decision: noted(&mut named, decision.index()),
+                    names: None,
                 }),
                 reachable: answer.reach.as_ref().and_then(Reach::is_open),
                 reach: answer.reach.as_ref().map(ToString::to_string),
@@ -99,6 +106,7 @@ pub fn refused(refusal: &Refusal) -> String {
         variables: Vec::new(),
         mounts: Vec::new(),
         network: None,
+        credentials: None,
         verdict: verdict(Some(refusal)),
     })
 }
@@ -193,6 +201,13 @@ fn network(parts: &Parts) -> doc::Network {
     doc::Network {
         mode: parts.network.word(),
         decision: parts.network_decision.index(),
+        names: parts.names.as_ref().map(|names| {
+            let named = |(name, decision): &(Pattern, DecisionId)| doc::Named {
+                name: name.to_string(),
+                decision: decision.index(),
+            };
+            names.iter().map(named).collect()
+        }),
     }
 }
 
@@ -236,6 +251,7 @@ fn mount(mount: &Mount) -> doc::Mount {
             "link"
         }
         What::Text(_) => "text",
+        What::Certificates(_) => "certificates",
         What::MaskDirectory => "mask-directory",
         What::MaskFile => "mask-file",
     };

@@ -7,6 +7,7 @@
 //! allowed name is carried over unread.
 
 pub mod denial;
+pub mod stand_in;
 pub mod wire;
 
 use std::net::Ipv4Addr;

@@ -9,6 +9,7 @@ use crate::diagnostic::Diagnostic;
 use crate::draft::Network;
 use crate::host::tree::Kind;
 use crate::invariants::plan::What;
+use crate::net::reach::{self, Target};
 use crate::path::{EnvName, HostPath, printable};
 use crate::trace::{Decision, DecisionId, Site};
 use crate::view::{Seen, View};
@@ -89,6 +90,8 @@ words! {
         => |s, _| { s.given.nix = true; Ok(()) };
     "given" "nix_daemon" (): "a Nix daemon that may be shown"
         => |s, _| { s.given.nix_daemon = true; Ok(()) };
+    "given" "broker" (): "the broker is installed"
+        => |s, _| { s.given.broker = true; Ok(()) };
     "given" "nix_registry" ("json"): "Nix's registry for inside, of a claudebox built by its flake"
         => |s, a| { s.given.nix_registry = Some(shown(&arg(a, 0))); Ok(()) };
     "given" "no_locale" (): "the locale that the variables name is not installed"
@@ -119,8 +122,14 @@ words! {
         => |s, a| text(s, &arg(a, 0), &arg(a, 1));
     "expect" "link" ("path", "target"): "the policy puts a link there"
         => |s, a| link(s, &arg(a, 0), &arg(a, 1));
-    "expect" "network" ("mode"): "the network is `none`, `internet` or `host`"
+    "expect" "network" ("mode"): "the network is `none`, `allowlist`, `internet` or `host`"
         => |s, a| network(s, &shown(&arg(a, 0)));
+    "expect" "credentials" ("keeper"): "Claude Code's login is held by the `broker`, or enters: `pass`"
+        => |s, a| credentials(s, &shown(&arg(a, 0)));
+    "expect" "reached" ("name"): "in the network `allowlist` the host of this name can be reached"
+        => |s, a| reached(s, &shown(&arg(a, 0)), true);
+    "expect" "unreached" ("name"): "in the network `allowlist` the host of this name cannot be reached"
+        => |s, a| reached(s, &shown(&arg(a, 0)), false);
     "expect" "reason" ("subject", "text"): "the last decision about a variable, a path inside or a network has this reason"
         => |s, a| reason(s, &arg(a, 0), &shown(&arg(a, 1)));
 }
@@ -363,6 +372,41 @@ fn network(state: &mut State, mode: &str) -> Done {
             .trace
             .get(parts.network_decision)
             .map(|decision| decision.site.clone()),
+    })
+}
+
+fn credentials(state: &mut State, keeper: &str) -> Done {
+    accepted(state)?;
+    let decided = &state.outcome().1;
+    let Some(parts) = decided.verdict.parts() else {
+        return Ok(());
+    };
+    let seen = parts.credentials.keeper.word();
+    if seen == keeper {
+        return Ok(());
+    }
+    let decision = decided.trace.get(parts.credentials.decision);
+    Err(Failure {
+        message: format!("the login of Claude Code: `{seen}`"),
+        decided: decision.map(|decision| decision.site.clone()),
+    })
+}
+
+fn reached(state: &mut State, name: &str, expected: bool) -> Done {
+    accepted(state)?;
+    let decided = &state.outcome().1;
+    let Some(parts) = decided.verdict.parts() else {
+        return Ok(());
+    };
+    let target = Target::parse(&format!("{name}:443")).ok_or_else(|| format!("`{name}` is no name of a host"))?;
+    let reach = reach::ask(parts, &target);
+    if reach.is_open() == Some(expected) {
+        return Ok(());
+    }
+    let decision = reach.decision().and_then(|decision| decided.trace.get(decision));
+    Err(Failure {
+        message: format!("`{name}` {reach}"),
+        decided: decision.map(|decision| decision.site.clone()),
     })
 }
 

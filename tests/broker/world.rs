@@ -154,7 +154,7 @@ impl World {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).expect("sockets");
         let stderr = tempfile::tempfile().expect("a file in /tmp");
-        let mut command = Command::new(programs().join("claudebox-broker"));
+        let mut command = Command::new(programs().join("with-broker/claudebox-broker"));
         command
             .env_clear()
             .current_dir("/")

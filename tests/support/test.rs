@@ -23,6 +23,8 @@ pub struct Test {
     variables: BTreeMap<OsString, OsString>,
     before: Vec<String>,
     args: Vec<String>,
+    /// The program, below the directory of programs.
+    program: &'static str,
     directory: String,
     stdin: Option<String>,
     stdout: String,
@@ -57,6 +59,7 @@ impl Test {
             variables: BTreeMap::new(),
             before: Vec::new(),
             args: Vec::new(),
+            program: "claudebox",
             directory: "[PROJECT]".to_owned(),
             stdin: None,
             stdout: String::new(),
@@ -72,6 +75,18 @@ impl Test {
     /// Runs as `user`.
     pub fn who(mut self, user: User) -> Self {
         self.user = user;
+        self
+    }
+
+    /// Starts the program that has the broker beside it.
+    pub fn with_broker(mut self) -> Self {
+        self.program = "with-broker/claudebox";
+        self
+    }
+
+    /// Starts another copy of the program.
+    pub fn program(mut self, path: &'static str) -> Self {
+        self.program = path;
         self
     }
 
@@ -361,7 +376,7 @@ impl Test {
     }
 
     fn words(&self) -> Vec<String> {
-        let program = programs().join("claudebox").display().to_string();
+        let program = programs().join(self.program).display().to_string();
         self.before
             .iter()
             .cloned()
@@ -429,6 +444,11 @@ impl Running {
     /// The process that was started, by now whatever it became by exec.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Waits for its end, and gives the exit code as a shell would show it.
+    pub fn wait(&mut self) -> i32 {
+        wait(&mut self.child)
     }
 
     /// Its stdout, to wait for a first line.

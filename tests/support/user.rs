@@ -135,8 +135,13 @@ pub fn programs() -> &'static Path {
         let claudebox = directory.join("claudebox");
         std::fs::copy(env!("CARGO_BIN_EXE_claudebox"), &claudebox).expect("a copy of the program");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/attack.c");
-        let broker = directory.join("claudebox-broker");
+        // The broker is found beside the program: most tests are of a program without it.
+        let beside = directory.join("with-broker");
+        std::fs::create_dir_all(&beside).expect("our own directory");
+        let broker = beside.join("claudebox-broker");
         std::fs::copy(env!("CARGO_BIN_EXE_claudebox-broker"), &broker).expect("a copy of the program");
+        let neighbour = beside.join("claudebox");
+        std::fs::copy(&claudebox, &neighbour).expect("a copy of the program");
         let attack = directory.join("attack");
         let built = Command::new("cc")
             .args(["-static", "-O1", "-o"])
@@ -149,7 +154,7 @@ pub fn programs() -> &'static Path {
             "cc failed: {}",
             String::from_utf8_lossy(&built.stderr)
         );
-        for path in [&directory, &claudebox, &broker, &attack] {
+        for path in [&directory, &beside, &claudebox, &neighbour, &broker, &attack] {
             std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("our own file");
         }
         directory

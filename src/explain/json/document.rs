@@ -53,6 +53,7 @@ pub(super) struct Whole {
     pub variables: Vec<Variable>,
     pub mounts: Vec<Mount>,
     pub network: Option<Network>,
+    pub credentials: Option<Credentials>,
     pub verdict: Verdict,
 }
 
@@ -73,7 +74,17 @@ pub(super) struct DryRun {
     pub files: Vec<Text>,
     pub command: Vec<Text>,
     pub preparations: Vec<Preparation>,
+    /// Null where the launch starts none.
+    pub broker: Option<Broker>,
     pub verdict: Verdict,
+}
+
+#[derive(Serialize)]
+pub(super) struct Broker {
+    pub program: Text,
+    pub speaks_for_claude: bool,
+    pub login: bool,
+    pub log: Option<Text>,
 }
 
 #[derive(Serialize)]
@@ -168,6 +179,23 @@ pub(super) struct Mount {
 #[derive(Serialize)]
 pub(super) struct Network {
     pub mode: &'static str,
+    pub decision: usize,
+    /// The hosts of the network `allowlist`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub names: Option<Vec<Named>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Named {
+    pub name: String,
+    pub decision: usize,
+}
+
+#[derive(Serialize)]
+pub(super) struct Credentials {
+    pub keeper: &'static str,
+    /// Null where nobody is logged in.
+    pub origin: Option<String>,
     pub decision: usize,
 }
 

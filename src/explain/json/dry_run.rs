@@ -28,10 +28,16 @@ pub fn invocation(bwrap: &OsStr, plan: &Plan, invocation: &Invocation) -> String
         files: invocation
             .files
             .iter()
-            .map(|content| Text::of(OsStr::from_bytes(content)))
+            .map(|content| Text::of(OsStr::from_bytes(content.known())))
             .collect(),
         command: invocation.command.iter().map(|word| Text::of(word)).collect(),
         preparations: plan.preparations().iter().filter_map(preparation).collect(),
+        broker: plan.broker().map(|broker| doc::Broker {
+            program: Text::of(broker.program.as_os_str()),
+            speaks_for_claude: broker.brokered,
+            login: broker.login,
+            log: broker.log.as_ref().map(|path| Text::of(path.as_os_str())),
+        }),
         verdict: verdict(None),
     })
 }
@@ -46,6 +52,7 @@ pub fn refused(refusal: &Refusal) -> String {
         files: Vec::new(),
         command: Vec::new(),
         preparations: Vec::new(),
+        broker: None,
         verdict: verdict(Some(refusal)),
     })
 }
