@@ -5,6 +5,12 @@
 
 mod brokered;
 mod client;
+mod egress;
+mod life;
+mod login;
+mod names;
+mod random;
 mod requests;
+mod streams;
 mod upstream;
 mod world;

@@ -21,6 +21,7 @@ use crate::reply::{self, Body};
 use crate::rules::{self, Service, Verdict};
 use crate::session::Session;
 use crate::token_exchange;
+use crate::upstream::Failed;
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(20);
@@ -97,6 +98,9 @@ async fn sent_on(session: &Session, name: &Name, request: Request<Body>) -> Resp
                 response.headers_mut().remove(header);
             }
             response
+        }
+        Err(Failed::Broken(why)) if why.is_user() => {
+            reply::refused(StatusCode::BAD_REQUEST, "the request's body is not what its head says")
         }
         Err(why) => reply::refused(StatusCode::BAD_GATEWAY, &format!("`{name}` cannot be reached: {why}")),
     }

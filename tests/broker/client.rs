@@ -84,7 +84,10 @@ impl Response {
 
     fn new(head: String, body: &[u8]) -> Self {
         Self {
-            status: head[9..12].parse().expect("a status"),
+            status: head
+                .get(9..12)
+                .and_then(|status| status.parse().ok())
+                .expect("a status"),
             head,
             body: String::from_utf8_lossy(body).into_owned(),
         }

@@ -29,11 +29,7 @@ fn each_raw_request_has_its_answer_and_nothing_else_arrives() {
             if part.starts_with('#') {
                 seen.push_str(&part);
             } else {
-                let sent = part
-                    .split("\n<-")
-                    .next()
-                    .expect("the case's own lines")
-                    .trim_end_matches('\n');
+                let (sent, _) = part.split_once("\n<-").expect("a case has an answer");
                 let (what, sent) = sent.split_once('\n').expect("a case and what it sends");
                 let _ = writeln!(seen, "{what}\n{sent}");
                 seen.push_str(&case(world, &broker, &bytes(sent)));
@@ -82,7 +78,7 @@ fn bytes(lines: &str) -> Vec<u8> {
         text = text.replace(&format!("[{count}]"), &"a".repeat(count));
     }
     let mut bytes = Vec::new();
-    for line in text.lines() {
+    for line in text.split('\n') {
         let (line, end) = match line.strip_suffix('\\') {
             Some(line) => (line, ""),
             None => (line, "\r\n"),
@@ -95,7 +91,10 @@ fn bytes(lines: &str) -> Vec<u8> {
                 ("n", rest) => (b'\n', rest),
                 ("t", rest) => (b'\t', rest),
                 ("0", rest) => (0, rest),
-                (_, rest) => (u8::from_str_radix(&rest[..2], 16).expect("two digits"), &rest[2..]),
+                (_, rest) => {
+                    let (digits, rest) = rest.split_at(2);
+                    (u8::from_str_radix(digits, 16).expect("two digits"), rest)
+                }
             };
             bytes.push(byte);
             bytes.extend_from_slice(rest.as_bytes());
@@ -113,9 +112,12 @@ fn case(world: &World, broker: &Broker, sent: &[u8]) -> String {
         let _ = writeln!(text, "<- {}", shown(&answer));
     }
     for request in world.api.received() {
-        let request = request.replace(REAL_KEY, "[REAL]").replace("\r\n", "\n");
+        let lines: Vec<String> = request.split("\r\n").map(|line| line.replace('\n', "\\n")).collect();
+        let request = lines.join("\n").replace(REAL_KEY, "[REAL]");
         let request = request.replace(&"a".repeat(60_000), "[60000]");
-        let _ = writeln!(text, "-> {}", request.trim_end_matches('\n'));
+        // As in what is sent: a last line without its end has a `\`.
+        let end = if request.ends_with('\n') { "" } else { "\\\n" };
+        let _ = write!(text, "-> {request}{end}");
     }
     assert_eq!(world.platform.received(), Vec::<String>::new());
     text

@@ -82,14 +82,12 @@ pub fn world(test: impl FnOnce(&World) + Send) {
                 answers.first().cloned()
             }
         });
-        let authority = Authority::new();
+        let authority = Authority::new("the outside");
         let directory = tempfile::tempdir().expect("a directory in /tmp");
         std::fs::write(directory.path().join("roots.pem"), authority.pem()).expect("our own file");
         User::Ordinary.own(directory.path());
-        let inside = Namespace::new();
-        inside.ip("link set lo up\n");
         test(&World {
-            inside,
+            inside: inside(),
             api: Upstream::start((API_OUTSIDE, 443), Some(&authority)),
             platform: Upstream::start((PLATFORM_OUTSIDE, 443), Some(&authority)),
             authority,
@@ -131,8 +129,14 @@ impl World {
     /// A broker that serves.
     #[track_caller]
     pub fn broker(&self, configuration: &Configuration) -> Broker {
+        self.broker_in(&self.inside, configuration)
+    }
+
+    /// A broker that serves another inside.
+    #[track_caller]
+    pub fn broker_in(&self, inside: &Namespace, configuration: &Configuration) -> Broker {
         let mut broker = self.spawn();
-        broker.send(configuration, self.sockets(configuration));
+        broker.send(configuration, sockets(inside, configuration));
         match broker.answer() {
             Some(Answer::Ready { ca }) => broker.ca = ca,
             answer => panic!("{answer:?}: {}", broker.stderr()),
@@ -142,6 +146,11 @@ impl World {
 
     /// A broker that was told nothing yet.
     pub fn spawn(&self) -> Broker {
+        self.spawn_with(|_| {})
+    }
+
+    /// The same, started in another way.
+    pub fn spawn_with(&self, change: impl FnOnce(&mut Command)) -> Broker {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).expect("sockets");
         let stderr = tempfile::tempfile().expect("a file in /tmp");
@@ -153,6 +162,7 @@ impl World {
             .stdout(Stdio::null())
             .stderr(stderr.try_clone().expect("a file of ours"));
         User::Ordinary.start(&mut command);
+        change(&mut command);
         Broker {
             child: command.spawn().expect("the broker"),
             launcher: Some(ours),
@@ -163,16 +173,7 @@ impl World {
 
     /// The listening sockets of the inside.
     pub fn sockets(&self, configuration: &Configuration) -> Vec<OwnedFd> {
-        self.inside.run(|| {
-            let socket = |listener: &Listener| -> OwnedFd {
-                match listener {
-                    Listener::Https => TcpListener::bind("0.0.0.0:443").expect("a port of our own").into(),
-                    Listener::Http => TcpListener::bind("0.0.0.0:80").expect("a port of our own").into(),
-                    Listener::Dns => UdpSocket::bind("127.0.0.1:53").expect("a port of our own").into(),
-                }
-            };
-            configuration.listeners.iter().map(socket).collect()
-        })
+        sockets(&self.inside, configuration)
     }
 
     /// Runs something inside.
@@ -182,11 +183,7 @@ impl World {
 
     /// A client inside that trusts the session's certificate.
     pub fn client(&self, broker: &Broker, name: &str) -> Client {
-        let (_, address) = BROKERED
-            .into_iter()
-            .find(|(known, _)| *known == name)
-            .expect("a brokered name");
-        self.inside(|| Client::tls((address, 443), name, &broker.ca).expect("the broker's certificate"))
+        client(&self.inside, broker, name)
     }
 
     /// What the broker told of refusals, without the times.
@@ -200,6 +197,34 @@ impl World {
             })
             .collect()
     }
+}
+
+/// The listening sockets of an inside.
+fn sockets(inside: &Namespace, configuration: &Configuration) -> Vec<OwnedFd> {
+    inside.run(|| {
+        let socket = |listener: &Listener| -> OwnedFd {
+            match listener {
+                Listener::Https => TcpListener::bind("0.0.0.0:443").expect("a port of our own").into(),
+                Listener::Http => TcpListener::bind("0.0.0.0:80").expect("a port of our own").into(),
+                Listener::Dns => UdpSocket::bind("127.0.0.1:53").expect("a port of our own").into(),
+            }
+        };
+        configuration.listeners.iter().map(socket).collect()
+    })
+}
+
+/// An inside: a network namespace with a loopback and nothing else.
+pub fn inside() -> Namespace {
+    let inside = Namespace::new();
+    inside.ip("link set lo up\n");
+    inside
+}
+
+/// A client in an inside that trusts the session's certificate.
+pub fn client(inside: &Namespace, broker: &Broker, name: &str) -> Client {
+    let known = BROKERED.into_iter().find(|(known, _)| *known == name);
+    let (_, address) = known.expect("a brokered name");
+    inside.run(|| Client::tls((address, 443), name, &broker.ca).expect("the broker's certificate"))
 }
 
 /// A running broker. It is ended when dropped.
