@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 /// Makes the authority and one certificate of it, and gives what ends the encryption with that one, and the authority's own
 /// certificate (PEM).
 ///
-/// INVARIANT(credential-outside): the authority is constrained to the brokered names (RFC 5280, 4.2.1.10), so what trusts it
+/// INVARIANT(brokered-credential): the authority is constrained to the brokered names (RFC 5280, 4.2.1.10), so what trusts it
 /// trusts it for nothing else. Its key is dropped here.
 pub fn make(names: &[&Name]) -> anyhow::Result<(TlsAcceptor, String)> {
     let mut authority = CertificateParams::default();

@@ -2,6 +2,7 @@
 
 mod file;
 mod login;
+mod service;
 
 use std::sync::Arc;
 

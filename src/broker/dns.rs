@@ -3,6 +3,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use claudebox::net::broker::denial::Way;
 use claudebox::net::name::Name;
@@ -19,6 +20,9 @@ const LENGTH_MAX: usize = 1232;
 
 /// How long an answer may be remembered, in seconds. It stays true while the session lasts.
 const LIFETIME: u32 = 60;
+
+/// How long to wait where nothing can be read.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Kinds of questions (RFC 1035, 3.2.2; RFC 3596).
 const A: u16 = 1;
@@ -41,6 +45,7 @@ pub async fn serve(session: Arc<Session>, socket: UdpSocket) {
     let mut packet = [0; LENGTH_MAX];
     loop {
         let Ok((length, from)) = socket.recv_from(&mut packet).await else {
+            tokio::time::sleep(PAUSE).await;
             continue;
         };
         let packet = packet.get(..length).unwrap_or_default();

@@ -91,6 +91,11 @@ async fn answer(session: &Session, service: Service, name: &Name, request: Reque
 
 async fn sent_on(session: &Session, name: &Name, request: Request<Body>) -> Response<Body> {
     match session.upstream.send(name, request).await {
+        // Another protocol was not asked for.
+        Ok(response) if response.status().is_informational() => reply::refused(
+            StatusCode::BAD_GATEWAY,
+            &format!("`{name}` does not answer as HTTP has it"),
+        ),
         Ok(response) => {
             let mut response = reply::passed_back(response);
             // What would have Claude Code keep something, or go past the broker.

@@ -15,7 +15,7 @@ use tokio::net::UnixStream;
 
 /// Gives up what a holder of secrets must not have, before there is a secret.
 ///
-/// INVARIANT(credential-outside): no other process of the user can read this one's memory, it leaves no core file, gains no
+/// INVARIANT(brokered-credential): no other process of the user can read this one's memory, it leaves no core file, gains no
 /// privilege, and does not outlive its launcher.
 pub fn harden() -> anyhow::Result<()> {
     // Without it, every process of the same user could read the memory, the descriptors and the environment.

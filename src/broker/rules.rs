@@ -104,7 +104,7 @@ pub const KEY_HEADER: HeaderName = HeaderName::from_static("x-api-key");
 
 /// Judges one request that came over a connection for `name`.
 ///
-/// INVARIANT(credential-outside): the only place where a request is found fit for the real credential.
+/// INVARIANT(brokered-credential): the only place where a request is found fit for the real credential.
 pub fn judge(service: Service, name: &Name, head: &Parts, accepts: &Accepts) -> Result<Verdict, Refusal> {
     if head.uri.authority().is_some() || head.uri.scheme().is_some() {
         return Err("a request names its target by path alone");

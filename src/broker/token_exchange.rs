@@ -33,7 +33,7 @@ const OF_LOGIN: [&str; 7] = [
 
 /// Answers one.
 ///
-/// INVARIANT(credential-outside): the only answer with tokens of the service's is the one to a login, and in it they are replaced.
+/// INVARIANT(brokered-credential): the only answer with tokens of the service's is the one to a login, and in it they are replaced.
 pub async fn answer(session: &Session, name: &Name, body: Incoming) -> Response<Body> {
     let Ok(body) = Limited::new(body, QUESTION_MAX).collect().await else {
         return reply::refused(
@@ -97,8 +97,10 @@ fn placeholders(session: &Session, mut answer: Value) -> Response<Body> {
         answer.insert("access_token".into(), json!(session.placeholders.access));
         answer.insert("refresh_token".into(), json!(session.placeholders.refresh));
         answer.insert("expires_in".into(), json!(LIFETIME));
-        // Of a kind that Claude Code does not use, and a credential too.
-        answer.remove("id_token");
+        // One is a credential too, of a kind that Claude Code does not use; the other is the end of the real token.
+        for field in ["id_token", "refresh_token_expires_in"] {
+            answer.remove(field);
+        }
     }
     reply::document(StatusCode::OK, &answer)
 }

@@ -61,8 +61,7 @@ fn stored(path: &Path) -> Value {
 const RENEWED: &str = r#"{"token_type":"Bearer","access_token":"REAL-A2","refresh_token":"REAL-R2","expires_in":28800,"scope":"user:inference user:profile"}"#;
 
 /// What it was asked.
-const QUESTION: &str =
-    r#"{"client_id":"9d1c250a-e61b-44d9-88ed-5944d1962f5e","grant_type":"refresh_token","refresh_token":"REAL-R1"}"#;
+const QUESTION: &str = r#"{"client_id":"9d1c250a-e61b-44d9-88ed-5944d1962f5e","grant_type":"refresh_token","refresh_token":"REAL-R1","scope":"user:inference user:profile"}"#;
 
 fn http(status: &str, body: &str) -> String {
     format!(
@@ -131,8 +130,8 @@ fn an_expired_token_is_refreshed_before_the_first_call_and_stored_whole() {
         assert_eq!(
             world.platform.received(),
             [format!(
-                "POST /v1/oauth/token HTTP/1.1\r\naccept: application/json\r\ncontent-type: application/json\r\n\
-                 content-length: {}\r\nuser-agent: claudebox/{}\r\nhost: {PLATFORM}\r\n\r\n{QUESTION}",
+                "POST /v1/oauth/token HTTP/1.1\r\ncontent-length: {}\r\naccept: application/json\r\n\
+                 content-type: application/json\r\nuser-agent: claudebox/{}\r\nhost: {PLATFORM}\r\n\r\n{QUESTION}",
                 QUESTION.len(),
                 env!("CARGO_PKG_VERSION")
             )]
@@ -485,7 +484,7 @@ fn a_login_leaves_its_tokens_outside() {
         let refused = Arc::new(AtomicBool::new(true));
         let first = Arc::clone(&refused);
         world.platform.answer(move |_, out| {
-            let answer = r#"{"token_type":"Bearer","access_token":"REAL-A2","refresh_token":"REAL-R2","id_token":"REAL-I","expires_in":28800,"scope":"user:inference user:profile","account":{"uuid":"u"}}"#;
+            let answer = r#"{"token_type":"Bearer","access_token":"REAL-A2","refresh_token":"REAL-R2","id_token":"REAL-I","refresh_token_expires_in":86400,"expires_in":28800,"scope":"user:inference user:profile","account":{"uuid":"u"}}"#;
             let text = if first.swap(false, Ordering::SeqCst) {
                 http("400 Bad Request", r#"{"error":"invalid_grant"}"#)
             } else {
@@ -493,6 +492,8 @@ fn a_login_leaves_its_tokens_outside() {
             };
             out.write_all(text.as_bytes())
         });
+        let profile = r#"{"account":{"email":"x"},"organization":{"organization_type":"claude_max","rate_limit_tier":"default_claude_max_20x"}}"#;
+        world.api.answer_bytes(&http("200 OK", profile));
         let configuration = Configuration {
             login: true,
             ..configuration(world, None)
@@ -516,15 +517,21 @@ fn a_login_leaves_its_tokens_outside() {
                 code.replace(",\"x\":\"ATTACKER\"", "")
             ]
         );
+        let mut now = stored(&world.path("login.json"));
+        let ends = now["claudeAiOauth"]["refreshTokenExpiresAt"].take();
+        assert!(ends.as_u64() > Some(PAST), "{ends}");
         assert_eq!(
-            stored(&world.path("login.json")),
+            now,
             json!({"claudeAiOauth": {"accessToken": "REAL-A2", "refreshToken": "REAL-R2", "expiresAt": "in a while",
-                "scopes": ["user:inference", "user:profile"]}})
+                "refreshTokenExpiresAt": null, "scopes": ["user:inference", "user:profile"], "clientId": "c",
+                "subscriptionType": "max", "rateLimitTier": "default_claude_max_20x"}})
         );
+        assert_eq!(bearers(world), ["authorization: Bearer REAL-A2"]);
         assert_eq!(
             std::fs::metadata(world.path("login.json")).expect("the login").mode() & 0o7777,
             0o600
         );
+        world.api.answer_bytes(&http("200 OK", "ok"));
         assert_eq!(message(&mut world.client(&broker, API)), "200 ok");
         assert_eq!(bearers(world), ["authorization: Bearer REAL-A2"]);
     });

@@ -183,6 +183,24 @@ fn an_answer_comes_as_upstream_gave_it() {
 }
 
 #[test]
+fn upstream_cannot_change_the_protocol() {
+    world(|world| {
+        let broker = world.broker(&world.configuration());
+        world
+            .api
+            .answer_bytes("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nraw");
+        let response = world.client(&broker, API).ask(get()).expect("an answer");
+        assert_eq!(
+            super::requests::shown(&response),
+            "502 claudebox: `api.anthropic.com` does not answer as HTTP has it"
+        );
+        world.api.answer_bytes("raw\r\n\r\n");
+        let response = world.client(&broker, API).ask(get()).expect("an answer");
+        assert_eq!(response.status, 502);
+    });
+}
+
+#[test]
 fn a_connection_that_upstream_closed_while_it_was_idle_costs_no_request() {
     world(|world| {
         let broker = world.broker(&world.configuration());

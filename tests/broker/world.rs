@@ -202,15 +202,25 @@ impl World {
 /// The listening sockets of an inside.
 fn sockets(inside: &Namespace, configuration: &Configuration) -> Vec<OwnedFd> {
     inside.run(|| {
-        let socket = |listener: &Listener| -> OwnedFd {
-            match listener {
-                Listener::Https => TcpListener::bind("0.0.0.0:443").expect("a port of our own").into(),
-                Listener::Http => TcpListener::bind("0.0.0.0:80").expect("a port of our own").into(),
-                Listener::Dns => UdpSocket::bind("127.0.0.1:53").expect("a port of our own").into(),
-            }
+        let socket = |listener: &Listener| match listener {
+            Listener::Https => bound(|| TcpListener::bind("0.0.0.0:443")),
+            Listener::Http => bound(|| TcpListener::bind("0.0.0.0:80")),
+            Listener::Dns => bound(|| UdpSocket::bind("127.0.0.1:53")),
         };
         configuration.listeners.iter().map(socket).collect()
     })
+}
+
+/// A socket on a port of our own. What another thread is just starting holds all that is open here until it runs.
+fn bound<T: Into<OwnedFd>>(bind: impl Fn() -> std::io::Result<T>) -> OwnedFd {
+    let start = Instant::now();
+    loop {
+        match bind() {
+            Ok(socket) => return socket.into(),
+            Err(error) => assert!(start.elapsed() < PATIENCE, "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// An inside: a network namespace with a loopback and nothing else.

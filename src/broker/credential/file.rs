@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use claudebox::sys::{Lock, lock_now};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The longest file that is read, in bytes.
 const LENGTH_MAX: u64 = 1024 * 1024;
@@ -43,6 +43,10 @@ pub struct Tokens {
     pub expires: u64,
     /// What it is good for.
     pub scopes: Vec<String>,
+    /// As which client they were given out, where that is said.
+    pub client: Option<String>,
+    /// Further fields of the file.
+    pub more: Map<String, Value>,
 }
 
 impl LoginFile {
@@ -107,8 +111,8 @@ impl LoginFile {
     /// Makes room for the next state of the file. Whoever has a token and nowhere to put it has lost the login, so this comes
     /// before it is asked for.
     pub fn room(&self) -> io::Result<Room<'_>> {
-        let path = self.beside(&format!(".new-{}", std::process::id()));
-        // One that an ended broker of the same number left.
+        let path = self.beside(".new");
+        // One that a killed broker left: whoever makes room holds the lock.
         let _ = std::fs::remove_file(&path);
         let file = OpenOptions::new()
             .write(true)
@@ -159,6 +163,8 @@ impl Room<'_> {
                 part.insert("refreshToken".into(), json!(tokens.refresh));
                 part.insert("expiresAt".into(), json!(tokens.expires));
                 part.insert("scopes".into(), json!(tokens.scopes));
+                part.extend(tokens.client.iter().map(|client| ("clientId".into(), json!(client))));
+                part.extend(tokens.more.clone());
             }
         }
         let text = serde_json::to_vec(&document)?;
@@ -200,6 +206,8 @@ impl Tokens {
                 .flatten()
                 .filter_map(|scope| scope.as_str().map(str::to_string))
                 .collect(),
+            client: text("clientId"),
+            more: Map::new(),
         })
     }
 
@@ -213,15 +221,22 @@ impl Tokens {
                 .map(str::to_string)
         };
         let refresh = text("refresh_token").or_else(|| before.map(|before| before.refresh.clone()))?;
-        let lifetime = answer.get("expires_in").and_then(Value::as_u64).unwrap_or(3600);
+        let lifetime = |name: &str| answer.get(name).and_then(Value::as_u64);
+        let end = |seconds: u64| now().saturating_add(seconds.saturating_mul(1000));
+        let refresh_ends = lifetime("refresh_token_expires_in").map(|seconds| ("refreshTokenExpiresAt", end(seconds)));
         Some(Self {
             access: text("access_token")?,
             refresh,
-            expires: now().saturating_add(lifetime.saturating_mul(1000)),
+            expires: end(lifetime("expires_in").unwrap_or(3600)),
             scopes: match text("scope") {
                 Some(scopes) => scopes.split_whitespace().map(str::to_string).collect(),
                 None => before.map(|before| before.scopes.clone()).unwrap_or_default(),
             },
+            client: before.and_then(|before| before.client.clone()),
+            more: refresh_ends
+                .map(|(name, at)| (name.into(), json!(at)))
+                .into_iter()
+                .collect(),
         })
     }
 }

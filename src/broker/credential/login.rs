@@ -6,34 +6,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use claudebox::net::broker::PLATFORM;
-use claudebox::net::name::Name;
-use http_body_util::{BodyExt, Limited};
-use hyper::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
-use hyper::{Method, Request, StatusCode, Uri};
-use serde_json::{Value, json};
+use hyper::StatusCode;
+use serde_json::Value;
 use tokio::sync::Mutex;
-use tokio::time::timeout;
 
 use super::file::{LoginFile, Stamp, Tokens, now};
+use super::service::{Answered, Service};
 use crate::launch;
-use crate::reply;
 use crate::upstream::Upstream;
-
-/// Claude Code's own number at its service (in its program).
-const CLIENT_ID: &str = "9d1c250a-e61b-44d9-88ed-5944d1962f5e";
-
-/// Where tokens are given out.
-const TOKENS: &str = "/v1/oauth/token";
 
 /// A token is renewed this long before it ends, in milliseconds.
 const BEFORE: u64 = 5 * 60 * 1000;
-
-/// How long the service may take to give one out.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// The longest answer of the service, in bytes.
-const ANSWER_MAX: usize = 64 * 1024;
 
 /// For how long a failure is remembered: Claude Code asks again at once, and again.
 const REMEMBERED: Duration = Duration::from_secs(30);
@@ -61,6 +44,10 @@ impl NoToken {
         Self("nobody is logged in: the user has to log in with `claudebox --login`".into())
     }
 
+    fn failed(why: String) -> Self {
+        Self(format!("the login cannot be renewed: {why}"))
+    }
+
     fn storage(error: &std::io::Error) -> Self {
         Self(format!("the login cannot be stored on the host ({error})"))
     }
@@ -69,8 +56,7 @@ impl NoToken {
 /// The login of one session.
 pub struct Login {
     file: LoginFile,
-    upstream: Upstream,
-    platform: Name,
+    service: Service,
     state: Mutex<State>,
 }
 
@@ -85,21 +71,12 @@ struct State {
     failed: Option<(String, Instant, NoToken)>,
 }
 
-/// An answer of the service.
-pub struct Answered {
-    /// Its status.
-    pub status: StatusCode,
-    /// Its content.
-    pub value: Value,
-}
-
 impl Login {
     /// The one in a file.
     pub fn new(path: PathBuf, upstream: Upstream) -> anyhow::Result<Self> {
         Ok(Self {
             file: LoginFile::new(path),
-            upstream,
-            platform: PLATFORM.parse().map_err(|why| anyhow::anyhow!("`{PLATFORM}` {why}"))?,
+            service: Service::new(upstream)?,
             state: Mutex::default(),
         })
     }
@@ -169,7 +146,7 @@ impl Login {
 
     /// Buys the next pair of tokens, unless somebody else just did.
     ///
-    /// INVARIANT(credential-outside): one refresh at a time in this process by the mutex, and on this host by the lock beside the
+    /// INVARIANT(brokered-credential): one refresh at a time in this process by the mutex, and on this host by the lock beside the
     /// file; what was stored in the meantime is looked at under both.
     async fn renew(&self) -> Result<String, NoToken> {
         let mut state = self.state.lock().await;
@@ -203,13 +180,12 @@ impl Login {
             return Err(NoToken::unreadable());
         }
         let room = self.file.room().map_err(|error| NoToken::storage(&error))?;
-        let question = json!({"grant_type": "refresh_token", "refresh_token": before.refresh, "client_id": CLIENT_ID});
-        let tokens = match self.ask(&question).await {
+        let tokens = match self.service.refresh(before).await {
             Ok(Answered { status, value }) if status.is_success() => {
                 Tokens::answered(&value, Some(before)).ok_or_else(NoToken::unreadable)
             }
             Ok(Answered { status, value }) => Err(refused(status, &value)),
-            Err(why) => Err(why),
+            Err(why) => Err(NoToken::failed(why)),
         };
         let tokens = match tokens {
             Ok(tokens) => tokens,
@@ -237,9 +213,12 @@ impl Login {
         let _alive = launch::Alive::begin();
         let _lock = self.file.lock().await.map_err(|error| NoToken::storage(&error))?;
         let room = self.file.room().map_err(|error| NoToken::storage(&error))?;
-        let answered = self.ask(question).await?;
+        let answered = self.service.tokens(question).await.map_err(NoToken::failed)?;
         if answered.status.is_success() {
-            let tokens = Tokens::answered(&answered.value, None).ok_or_else(NoToken::unreadable)?;
+            let mut tokens = Tokens::answered(&answered.value, None).ok_or_else(NoToken::unreadable)?;
+            let client = question.get("client_id").and_then(Value::as_str);
+            tokens.client = client.map(str::to_string);
+            tokens.more.extend(self.service.plan(&tokens.access).await);
             room.store(&tokens, true).map_err(|error| NoToken::storage(&error))?;
             *state = State {
                 known: Some((tokens, self.file.stamp())),
@@ -248,43 +227,6 @@ impl Login {
         }
         Ok(answered)
     }
-
-    /// Asks the service for tokens.
-    async fn ask(&self, question: &Value) -> Result<Answered, NoToken> {
-        let failed = |why: &dyn fmt::Display| NoToken(format!("the login cannot be renewed: {why}"));
-        let text = question.to_string();
-        let length = text.len();
-        let mut request = Request::new(reply::full(text));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = Uri::from_static(TOKENS);
-        let json = HeaderValue::from_static("application/json");
-        let headers = request.headers_mut();
-        headers.insert(ACCEPT, json.clone());
-        headers.insert(CONTENT_TYPE, json);
-        headers.insert(CONTENT_LENGTH, length.into());
-        headers.insert(
-            USER_AGENT,
-            HeaderValue::from_static(concat!("claudebox/", env!("CARGO_PKG_VERSION"))),
-        );
-        headers.insert(HOST, HeaderValue::from_static(PLATFORM));
-        let answered = async {
-            let response = self
-                .upstream
-                .send(&self.platform, request)
-                .await
-                .map_err(|why| failed(&why))?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), ANSWER_MAX).collect().await;
-            let body = body.map_err(|_| failed(&"the answer broke off"))?.to_bytes();
-            Ok(Answered {
-                status,
-                value: serde_json::from_slice(&body).unwrap_or_default(),
-            })
-        };
-        timeout(PATIENCE, answered)
-            .await
-            .unwrap_or_else(|_| Err(failed(&"there was no answer in time")))
-    }
 }
 
 /// A refusal of the service, with its own word for it.
@@ -292,8 +234,8 @@ fn refused(status: StatusCode, value: &Value) -> NoToken {
     let word = value.get("error").and_then(Value::as_str).unwrap_or_default();
     let word: String = word.chars().filter(char::is_ascii_graphic).take(40).collect();
     let space = if word.is_empty() { "" } else { " " };
-    NoToken(format!(
-        "the login cannot be renewed: {}{space}{word}; the user has to log in again with `claudebox --login`",
+    NoToken::failed(format!(
+        "{}{space}{word}; the user has to log in again with `claudebox --login`",
         status.as_u16()
     ))
 }
