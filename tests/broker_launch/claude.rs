@@ -245,6 +245,19 @@ as_both! {
         });
     }
 
+    /// A token in a variable is held outside too.
+    fn a_token_in_a_variable_stays_outside(user: User) {
+        world(|world| {
+            let test = world.home(user).var("CLAUDE_CODE_OAUTH_TOKEN", KEY);
+            asks(&test, "hello").stdout(&format!("{PLAIN}\n")).run();
+            let bearer = format!("Bearer {KEY}");
+            assert!(world.api.turns().iter().all(|turn| turn.header("authorization") == Some(&bearer)));
+            let script = "tr '\\0' '\\n' < /proc/$$/environ | grep -c -e CANARY; echo $CLAUDE_CODE_OAUTH_TOKEN";
+            let inside = test.args(["--yes", "--quiet", "--exec", "--", "sh", "-c", script]);
+            inside.stdout(&format!("0\n{}\n", claudebox::net::broker::ACCESS)).run();
+        });
+    }
+
     /// The service's own words on what is wrong come through, with the exit code.
     fn errors_are_told_in_the_services_own_words(user: User) {
         world(|world| {

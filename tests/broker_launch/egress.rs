@@ -98,6 +98,13 @@ except OSError as e: print(e.strerror)'");
                 .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON")["denied"].as_str().expect("a name").to_owned())
                 .collect();
             assert_eq!(denied, ["other.example.test", "another.example.test"]);
+            let asked = ["--net", "allowlist", "--explain=other.example.test:443", "--exec", "true"];
+            let said = "other.example.test:443 cannot be reached: no `net::allow_host` names it, so its\n\
+                        name does not resolve\n  \
+                        because     network allowlist: the command line says so\n              --net allowlist (command line)\n  \
+                        refused     once in sessions of this project: WHY\n";
+            let line: serde_json::Value = serde_json::from_str(text.lines().next().expect("a line")).expect("JSON");
+            test.clone().args(asked).stdout(&said.replace("WHY", line["why"].as_str().expect("a reason"))).run();
             let find = format!("find / -name {} 2>/dev/null; true", path.file_name().and_then(|name| name.to_str()).expect("a name"));
             named(test, &find).run();
         });
