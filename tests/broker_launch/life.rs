@@ -1,7 +1,6 @@
 //! The broker's life beside a sandbox: where it cannot serve nothing starts; where it ends nothing can be reached any more; and
 //! it never outlives the sandbox.
 
-use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -68,11 +67,7 @@ fn until(what: &str, done: impl Fn() -> bool) {
 /// A session that runs, and its broker.
 fn session(test: &Test) -> (Running, u32) {
     let mut running = test.spawn();
-    let mut line = String::new();
-    BufReader::new(running.stdout())
-        .read_line(&mut line)
-        .expect("the payload's first line");
-    assert_eq!(line, "ready\n");
+    assert_eq!(running.first_line(), "ready\n");
     let brokers = brokers(running.pid());
     assert_eq!(brokers.len(), 1);
     (running, brokers[0])
