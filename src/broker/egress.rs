@@ -1,7 +1,6 @@
 //! Connections to allowed names. An encrypted one is carried over unread, if the name in its handshake is the one that the
 //! connection is for; a plain one is taken request by request.
 
-use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,27 +8,17 @@ use std::time::Duration;
 use claudebox::net::broker::denial::Way;
 use claudebox::net::name::Name;
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{HOST, HeaderValue, UPGRADE};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode, Uri};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::header::UPGRADE;
+use hyper::{Request, Response, StatusCode};
 use rustls::server::Acceptor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional_with_sizes};
 use tokio::net::TcpStream;
-use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use crate::forward::{HEAD, HEAD_MAX};
-use crate::reply::{self, Body};
+use crate::http::{self, Body, ENCRYPTED, PLAIN};
 use crate::rules::is_host;
 use crate::session::Session;
 use crate::upstream::dial;
-
-/// The ports that are served.
-const HTTP: u16 = 80;
-const HTTPS: u16 = 443;
 
 /// The longest first message of a handshake, in bytes, and how long it may take.
 const HELLO_MAX: usize = 32 * 1024;
@@ -40,7 +29,11 @@ const BUFFER: usize = 32 * 1024;
 
 /// Carries an encrypted connection.
 pub async fn encrypted(session: &Session, name: &Name, mut inside: TcpStream) {
-    let deny = |why: &str| session.denied.tell(Way::Connection, &format!("{name}:{HTTPS}"), why);
+    let deny = |why: &str| {
+        session
+            .denied
+            .tell(Way::Connection, &format!("{name}:{ENCRYPTED}"), why)
+    };
     let (hello, told) = match timeout(HELLO, hello(&mut inside)).await {
         Ok(Ok(read)) => read,
         // Nobody spoke.
@@ -49,7 +42,7 @@ pub async fn encrypted(session: &Session, name: &Name, mut inside: TcpStream) {
     if told.as_deref().map(str::parse::<Name>) != Some(Ok(name.clone())) {
         return deny("the name in the handshake is another than the connection's");
     }
-    let mut outside = match dial(name, HTTPS).await {
+    let mut outside = match dial(name, ENCRYPTED).await {
         Ok(stream) => stream,
         Err(why) => return deny(&why.to_string()),
     };
@@ -87,34 +80,19 @@ async fn hello(stream: &mut TcpStream) -> io::Result<(Vec<u8>, Option<String>)> 
 
 /// Serves a plain connection.
 pub async fn plain(session: Arc<Session>, name: Name, inside: TcpStream) {
-    let outside = Arc::new(Mutex::new(None));
-    let answered = service_fn(move |request| {
-        let (session, name, outside) = (Arc::clone(&session), name.clone(), Arc::clone(&outside));
-        async move { Ok::<_, Infallible>(answer(&session, &name, &mut *outside.lock().await, request).await) }
-    });
-    let _ = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .max_buf_size(HEAD_MAX)
-        .serve_connection(TokioIo::new(inside), answered)
-        .await;
+    http::serve(inside, |request| answer(&session, &name, request)).await;
 }
 
-async fn answer(
-    session: &Session,
-    name: &Name,
-    outside: &mut Option<SendRequest<Body>>,
-    request: Request<Incoming>,
-) -> Response<Body> {
+async fn answer(session: &Session, name: &Name, request: Request<Incoming>) -> Response<Body> {
     let refuse = |status, why: &str| {
-        session.denied.tell(Way::Connection, &format!("{name}:{HTTP}"), why);
-        reply::refused(status, why)
+        session.denied.tell(Way::Connection, &format!("{name}:{PLAIN}"), why);
+        http::refused(status, why)
     };
     let (head, body) = request.into_parts();
     if head.uri.authority().is_some() {
         return refuse(StatusCode::FORBIDDEN, "a request names its target by path alone");
     }
-    if !is_host(&head.headers, name, HTTP) {
+    if !is_host(&head.headers, name, PLAIN) {
         return refuse(
             StatusCode::FORBIDDEN,
             "the header `host` is not the name that the connection is for",
@@ -123,51 +101,11 @@ async fn answer(
     if head.headers.contains_key(UPGRADE) {
         return refuse(StatusCode::FORBIDDEN, "another protocol cannot be asked for");
     }
-    let mut made = Request::new(reply::streamed(body));
-    *made.method_mut() = head.method;
-    *made.uri_mut() = head.uri.path_and_query().cloned().map_or_else(Uri::default, Uri::from);
-    *made.headers_mut() = head.headers;
-    reply::strip(made.headers_mut());
-    if let Ok(host) = HeaderValue::from_str(name.as_str()) {
-        made.headers_mut().insert(HOST, host);
-    }
-    match send(name, outside, made).await {
-        Ok(response) => reply::passed_back(response),
+    let mut headers = head.headers.clone();
+    http::strip(&mut headers);
+    let made = http::made(&head, name, headers, body);
+    match session.upstream.send(name, PLAIN, made).await {
+        Ok(response) => http::passed_back(response),
         Err(why) => refuse(StatusCode::BAD_GATEWAY, &format!("`{name}` cannot be reached: {why}")),
-    }
-}
-
-/// Sends a request over the connection that this one has, or a new one.
-async fn send(
-    name: &Name,
-    outside: &mut Option<SendRequest<Body>>,
-    mut request: Request<Body>,
-) -> Result<Response<Incoming>, String> {
-    loop {
-        let kept = outside.take();
-        let reused = kept.is_some();
-        let mut connection = match kept {
-            Some(connection) => connection,
-            None => {
-                let stream = dial(name, HTTP).await.map_err(|why| why.to_string())?;
-                let made = handshake(TokioIo::new(stream)).await;
-                let (connection, driver) = made.map_err(|error| error.to_string())?;
-                tokio::spawn(driver);
-                connection
-            }
-        };
-        if connection.ready().await.is_err() && reused {
-            continue;
-        }
-        match connection.try_send_request(request).await {
-            Ok(response) => {
-                *outside = Some(connection);
-                return Ok(response);
-            }
-            Err(mut error) => match error.take_message() {
-                Some(unsent) if reused => request = unsent,
-                _ => return Err(error.into_error().to_string()),
-            },
-        }
     }
 }

@@ -15,8 +15,9 @@ use crate::addresses::Meant;
 use crate::session::Session;
 use crate::{dns, egress, forward};
 
-/// The most connections at one time; further ones wait to be accepted.
-const CONNECTIONS_MAX: usize = 512;
+/// The most connections at one time; further ones wait to be accepted. Each can need another one to the outside, and a process
+/// has 1024 descriptors where nobody says otherwise.
+const CONNECTIONS_MAX: usize = 400;
 
 /// How long to wait where a connection cannot be accepted for lack of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -8,6 +8,7 @@ use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, UPG
 use hyper::http::request::Parts;
 
 use crate::credential::Accepts;
+use crate::http::ENCRYPTED;
 
 /// A service that is brokered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +110,7 @@ pub fn judge(service: Service, name: &Name, head: &Parts, accepts: &Accepts) -> 
     if head.uri.authority().is_some() || head.uri.scheme().is_some() {
         return Err("a request names its target by path alone");
     }
-    if !is_host(&head.headers, name, 443) {
+    if !is_host(&head.headers, name, ENCRYPTED) {
         return Err("the header `host` is not the name that the connection is for");
     }
     if head.headers.contains_key(UPGRADE) {

@@ -11,7 +11,7 @@ use hyper::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::credential::Login;
-use crate::reply::{self, Body};
+use crate::http::{self, Body};
 use crate::session::Session;
 
 /// The longest question, in bytes.
@@ -36,19 +36,19 @@ const OF_LOGIN: [&str; 7] = [
 /// INVARIANT(brokered-credential): the only answer with tokens of the service's is the one to a login, and in it they are replaced.
 pub async fn answer(session: &Session, name: &Name, body: Incoming) -> Response<Body> {
     let Ok(body) = Limited::new(body, QUESTION_MAX).collect().await else {
-        return reply::refused(
+        return http::refused(
             StatusCode::PAYLOAD_TOO_LARGE,
             "this is too long for a question for tokens",
         );
     };
     let Ok(Value::Object(question)) = serde_json::from_slice(&body.to_bytes()) else {
-        return reply::refused(StatusCode::BAD_REQUEST, "this is no question for tokens");
+        return http::refused(StatusCode::BAD_REQUEST, "this is no question for tokens");
     };
     let refuse = |why| {
         session
             .denied
             .tell(Way::Request, &format!("POST {name}/v1/oauth/token"), why);
-        reply::refused(StatusCode::FORBIDDEN, why)
+        http::refused(StatusCode::FORBIDDEN, why)
     };
     let Some(login) = session.credential.login() else {
         return refuse("this session has no login");
@@ -73,7 +73,7 @@ async fn refreshed(session: &Session, login: &Arc<Login>) -> Response<Body> {
             let scopes = login.scopes().await.join(" ");
             placeholders(session, json!({"token_type": "Bearer", "scope": scopes}))
         }
-        Err(why) => reply::refused(StatusCode::BAD_GATEWAY, &why.to_string()),
+        Err(why) => http::refused(StatusCode::BAD_GATEWAY, &why.to_string()),
     }
 }
 
@@ -85,9 +85,9 @@ async fn logged_in(session: &Session, login: &Arc<Login>, question: &Map<String,
     let answered = tokio::spawn(async move { exchange.log_in(&question).await }).await;
     match answered {
         Ok(Ok(answered)) if answered.status.is_success() => placeholders(session, answered.value),
-        Ok(Ok(answered)) => reply::document(answered.status, &answered.value),
-        Ok(Err(why)) => reply::refused(StatusCode::BAD_GATEWAY, &why.to_string()),
-        Err(_) => reply::refused(StatusCode::BAD_GATEWAY, "the login broke off"),
+        Ok(Ok(answered)) => http::document(answered.status, &answered.value),
+        Ok(Err(why)) => http::refused(StatusCode::BAD_GATEWAY, &why.to_string()),
+        Err(_) => http::refused(StatusCode::BAD_GATEWAY, "the login broke off"),
     }
 }
 
@@ -102,5 +102,5 @@ fn placeholders(session: &Session, mut answer: Value) -> Response<Body> {
             answer.remove(field);
         }
     }
-    reply::document(StatusCode::OK, &answer)
+    http::document(StatusCode::OK, &answer)
 }

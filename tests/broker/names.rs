@@ -108,6 +108,36 @@ fn with_an_empty_list_and_without_one_no_other_name_exists() {
 }
 
 #[test]
+fn names_without_end_do_not_make_it_grow_without_end() {
+    world(|world| {
+        let mut configuration = world.configuration();
+        configuration.allow = Some(vec!["*.example.test".into()]);
+        let _broker = world.broker(&configuration);
+        let socket = asker(world);
+        let asked = |number: usize| {
+            let label = number.to_string();
+            let packet = question(&[label.as_bytes(), b"example", b"test"], 1, 1);
+            let answer = ask(&socket, &packet);
+            // How it went, and the last part of the address.
+            (answer[3], answer.last().copied())
+        };
+        // Those that are brokered count too.
+        let most = 16_384 - 2;
+        assert_eq!(asked(0), (0x80, Some(2)));
+        for number in 1..most {
+            assert_eq!(asked(number).0, 0x80, "{number}");
+        }
+        assert_eq!(asked(most).0, 0x85);
+        assert_eq!(asked(0), (0x80, Some(2)));
+        assert_eq!(address(world, API), Some(Ipv4Addr::new(127, 64, 0, 1)));
+        assert_eq!(
+            world.told(),
+            [format!("Dns {most}.example.test: too many names were asked for")]
+        );
+    });
+}
+
+#[test]
 fn each_question_has_its_answer() {
     world(|world| {
         let _broker = world.broker(&world.configuration());

@@ -74,7 +74,7 @@ fn bytes(lines: &str) -> Vec<u8> {
         .replace("[KEY]", KEY)
         .replace("[ACCESS]", ACCESS)
         .replace("[REFRESH]", REFRESH);
-    for count in [60_000, 70_000, 300_000] {
+    for count in [60_000, 70_000, 900_000] {
         text = text.replace(&format!("[{count}]"), &"a".repeat(count));
     }
     let mut bytes = Vec::new();

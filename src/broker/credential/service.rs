@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::bearer;
 use super::file::Tokens;
-use crate::reply::{self, Body};
+use crate::http::{self, Body, ENCRYPTED};
 use crate::upstream::Upstream;
 
 /// Claude Code's own number at its service, where a login does not name another.
@@ -81,7 +81,7 @@ impl Service {
     pub async fn tokens(&self, question: &Value) -> Result<Answered, String> {
         let text = question.to_string();
         let length = text.len();
-        let mut request = Request::new(reply::full(text));
+        let mut request = Request::new(http::full(text));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = Uri::from_static(TOKENS);
         request.headers_mut().insert(CONTENT_LENGTH, length.into());
@@ -92,7 +92,7 @@ impl Service {
     pub async fn plan(&self, access: &str) -> Map<String, Value> {
         let mut plan = Map::new();
         let Ok(credential) = bearer(access) else { return plan };
-        let mut request = Request::new(reply::full(""));
+        let mut request = Request::new(http::full(""));
         *request.uri_mut() = Uri::from_static(PROFILE);
         request.headers_mut().insert(AUTHORIZATION, credential);
         let asked = timeout(PATIENCE_PLAN, self.ask(&self.api, API, request)).await;
@@ -126,7 +126,11 @@ impl Service {
             request.headers_mut().insert(header, value);
         }
         let answered = async {
-            let response = self.upstream.send(name, request).await.map_err(|why| why.to_string())?;
+            let response = self
+                .upstream
+                .send(name, ENCRYPTED, request)
+                .await
+                .map_err(|why| why.to_string())?;
             let status = response.status();
             let body = Limited::new(response.into_body(), ANSWER_MAX).collect().await;
             let body = body.map_err(|_| "the answer broke off")?.to_bytes();

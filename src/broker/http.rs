@@ -1,17 +1,69 @@
-//! Bodies, and the answers that the broker gives by itself, in the form that Claude Code shows to its user.
+//! What both kinds of connections have of HTTP: how requests are taken, bodies, the answers that the broker gives by itself (in
+//! the form that Claude Code shows to its user), and the headers that belong to one connection.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use claudebox::net::name::Name;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
-use hyper::{Response, StatusCode};
+use hyper::http::request::Parts;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode, Uri};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// The ports of HTTP, plain and encrypted.
+pub const PLAIN: u16 = 80;
+pub const ENCRYPTED: u16 = 443;
+
+/// How long the head of a request may take, and how long a connection may wait for the next one.
+const HEAD: Duration = Duration::from_secs(300);
+
+/// How much of a request's head is read before it counts as too long, in bytes. One that is at hand at once can have twice as
+/// much.
+const HEAD_MAX: usize = 256 * 1024;
+
+/// Takes requests over a connection, one after the other, until it ends.
+pub async fn serve<F: Future<Output = Response<Body>>>(
+    connection: impl AsyncRead + AsyncWrite + Unpin,
+    answer: impl Fn(Request<Incoming>) -> F,
+) {
+    let answer = service_fn(|request| {
+        let answered = answer(request);
+        async { Ok::<_, Infallible>(answered.await) }
+    });
+    // A connection that breaks off is the other side's matter.
+    let _ = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(HEAD_MAX)
+        .serve_connection(TokioIo::new(connection), answer)
+        .await;
+}
+
+/// A request for `name`, from what was understood of the one that came: nothing that was read otherwise here than upstream would
+/// read it can hide in it.
+pub fn made(head: &Parts, name: &Name, headers: HeaderMap, body: Incoming) -> Request<Body> {
+    let mut request = Request::new(streamed(body));
+    *request.method_mut() = head.method.clone();
+    let target = head.uri.path_and_query().cloned();
+    *request.uri_mut() = target.map_or_else(Uri::default, Uri::from);
+    *request.headers_mut() = headers;
+    if let Ok(host) = HeaderValue::from_str(name.as_str()) {
+        request.headers_mut().insert(HOST, host);
+    }
+    request
+}
 
 /// A body, whoever made it.
 pub type Body = UnsyncBoxBody<Bytes, hyper::Error>;
@@ -22,7 +74,7 @@ pub fn full(content: impl Into<Bytes>) -> Body {
 }
 
 /// One that is passed through as it comes, without the headers that can follow it.
-pub fn streamed(body: Incoming) -> Body {
+fn streamed(body: Incoming) -> Body {
     Data(body).boxed_unsync()
 }
 
