@@ -97,7 +97,7 @@ fn is_telemetry(path: &str) -> bool {
 }
 
 /// The same run twice, in the same place of the file system: directly and through the broker.
-fn compare(user: User, make: impl Fn(&World) -> Test + Sync) {
+fn compare(make: impl Fn(&World) -> Test + Sync) {
     let run = |policy: &str| {
         let mut out = (Vec::new(), Vec::new());
         world(|world| {
@@ -116,16 +116,26 @@ fn compare(user: User, make: impl Fn(&World) -> Test + Sync) {
         });
         out
     };
-    let (direct, direct_paths) = run(PASS);
-    let (brokered, brokered_paths) = run("");
-    assert!(!direct.is_empty());
-    for (direct, brokered) in direct.iter().zip(&brokered) {
-        similar(direct, brokered);
+    let paths_alike =
+        |direct: &[String], brokered: &[String]| direct.iter().filter(|path| !is_telemetry(path)).eq(brokered);
+    // What Claude Code asks beside the messages may be cut off by its end, so a difference in that counts if it comes again.
+    for attempt in 1.. {
+        let (direct, direct_paths) = run(PASS);
+        let (brokered, brokered_paths) = run("");
+        assert!(!direct.is_empty());
+        let last = attempt == 3;
+        if last || (direct.len() == brokered.len() && paths_alike(&direct_paths, &brokered_paths)) {
+            assert!(
+                paths_alike(&direct_paths, &brokered_paths),
+                "{direct_paths:#?}\n{brokered_paths:#?}"
+            );
+            assert_eq!(direct.len(), brokered.len());
+            for (direct, brokered) in direct.iter().zip(&brokered) {
+                similar(direct, brokered);
+            }
+            return;
+        }
     }
-    assert_eq!(direct.len(), brokered.len());
-    let expected: Vec<String> = direct_paths.into_iter().filter(|path| !is_telemetry(path)).collect();
-    assert_eq!(brokered_paths, expected);
-    let _ = user;
 }
 
 /// A request's text without what our own memory says of the launch: it is not the same, and is meant to be.
@@ -147,12 +157,12 @@ fn similar(direct: &str, brokered: &str) {
 as_both! {
     /// What the service receives is, header by header and byte by byte, what it receives without the broker.
     fn a_request_with_a_key_is_that_of_a_direct_run(user: User) {
-        compare(user, |world| with_key(user, world));
+        compare(|world| with_key(user, world));
     }
 
     /// The same with a login.
     fn a_request_with_a_login_is_that_of_a_direct_run(user: User) {
-        compare(user, |world| with_login(user, world, &login_until(&api::access_token(0), 4_102_444_800_000)));
+        compare(|world| with_login(user, world, &login_until(&api::access_token(0), 4_102_444_800_000)));
     }
 
     /// Nothing of the real key is anywhere inside; without the broker it is.
