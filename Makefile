@@ -9,7 +9,7 @@ PROJECT ?= $(or $(PWD),$(CURDIR))
 # Arguments for claudebox, quoted as for a shell: make run ARGS='--yes -p "say hi"'
 ARGS ?=
 # What is built and installed.
-PROGRAMS := claudebox
+PROGRAMS := claudebox claudebox-broker
 # `make install` puts the programs into bin/ below this.
 PREFIX ?= $(if $(filter 0,$(UID)),/usr/local,$(HOME)/.local)
 # What `make run` installs lies outside every project: an agent must not be able to write the program that confines it.
@@ -91,7 +91,7 @@ book: cargo ## build the book into book/book
 	@.make/tool mdbook $(MDBOOK) --no-default-features --features search
 	@"$$TOOLS/bin/mdbook" build book
 
-install: cargo ## build the program for release and install it (PREFIX=DIR, by default ~/.local, for root /usr/local)
+install: cargo ## build the programs for release and install them (PREFIX=DIR, by default ~/.local, for root /usr/local)
 	@.make/need $(NEEDS_BUILD)
 	@.make/build-release
 	@for program in $(PROGRAMS); do install -D -m 755 "$$CARGO_TARGET_DIR/release/$$program" "$$DESTDIR$$PREFIX/bin/$$program"; done

@@ -1,8 +1,8 @@
 //! What the user sees before the start: every variable that enters, its source and its reason, what is mounted, and what
 //! is worth a second look. Pure text from the plan and the trace of this very launch.
 
-use crate::draft::Network;
-use crate::invariants::plan::{NixWay, Origin, Plan, What};
+use crate::draft::{Keeper, Network};
+use crate::invariants::plan::{Credentials, NixWay, Origin, Plan, What};
 use crate::invariants::{Fate, Verdict};
 use crate::leak;
 use crate::net::rules::Packet;
@@ -26,6 +26,11 @@ pub fn text(plan: &Plan, verdict: &Verdict, trace: &Trace, style: Style) -> Stri
     if let Some(internet) = plan.internet() {
         out.push_str(&openings(internet, trace, style));
     }
+    if let Some(names) = plan.names() {
+        let names: Vec<String> = names.iter().map(|(name, _)| name.to_string()).collect();
+        out.push_str(&wrapped("  open    ", &names));
+    }
+    out.push_str(&credentials(plan, trace, style));
     out.push_str(&nix(plan, trace, style));
     out
 }
@@ -181,6 +186,7 @@ fn network(plan: &Plan, trace: &Trace, style: Style) -> String {
     let why = reason(trace, plan.network_decision());
     match plan.network() {
         Network::None => format!("network: none ({why})\n"),
+        Network::Allowlist => format!("network: named hosts, and nothing else ({why})\n"),
         Network::Internet => format!("network: the internet; neither the local network nor the host ({why})\n"),
         Network::Host => {
             let warning = format!(
@@ -225,6 +231,33 @@ fn openings(internet: &Internet, trace: &Trace, style: Style) -> String {
         out.push('\n');
     }
     out
+}
+
+/// Who holds Claude Code's login, where that is worth a line.
+fn credentials(plan: &Plan, trace: &Trace, style: Style) -> String {
+    let Credentials {
+        keeper,
+        decision,
+        origin,
+        ..
+    } = plan.credentials();
+    let why = reason(trace, *decision);
+    let brokered = plan.broker().is_some_and(|broker| broker.brokered);
+    match (keeper, origin) {
+        (Keeper::Broker, Some(origin)) if plan.broker().is_some_and(|broker| broker.login) => {
+            format!("login: made through the broker, and kept outside in {origin} ({why})\n")
+        }
+        (Keeper::Broker, Some(origin)) if brokered => {
+            format!("login: {origin} stays outside, and the broker uses it ({why})\n")
+        }
+        (Keeper::Broker, Some(origin)) => format!("login: {origin} stays outside ({why})\n"),
+        (Keeper::Broker, None) if brokered => "login: none; `claudebox --login` makes one\n".into(),
+        (Keeper::Sandbox, Some(origin)) => {
+            let line = format!("login: {origin} is inside ({why})");
+            format!("{}\n", style.paint(Tone::Warn, &line))
+        }
+        (Keeper::Broker | Keeper::Sandbox, None) => String::new(),
+    }
 }
 
 /// The Nix daemon, and what it can do that the sandbox cannot.

@@ -7,8 +7,9 @@ use crate::host::Host;
 use crate::host::nix::daemon::DIRECTORY;
 use crate::invariants::plan::{Mount, What};
 use crate::net::Internet;
+use crate::net::name::Pattern;
 use crate::net::rules::Packet;
-use crate::trace::{Effect, Trace};
+use crate::trace::{DecisionId, Effect, Trace};
 
 /// Where Claude Code reads instructions of the machine's administrator, which the agent cannot change.
 pub const PLACE: &str = "/etc/claude-code/CLAUDE.md";
@@ -19,18 +20,38 @@ pub const SETTINGS_PLACE: &str = "/etc/claude-code/managed-settings.d/50-claudeb
 /// No warning before each start that permissions are skipped: the sandbox is the permission layer.
 pub const SETTINGS: &str = "{\"skipDangerousModePermissionPrompt\":true}\n";
 
+/// What of a sandbox there is to tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Sandbox<'run> {
+    /// The host.
+    pub host: &'run Host,
+    /// What is mounted.
+    pub mounts: &'run [Mount],
+    /// The network.
+    pub network: Network,
+    /// What is open in the network `internet`.
+    pub internet: Option<&'run Internet>,
+    /// The hosts of the network `allowlist`.
+    pub names: Option<&'run [(Pattern, DecisionId)]>,
+    /// Whether Claude Code's login stays outside.
+    pub brokered: bool,
+}
+
 /// The text. The host's own instructions, if there are any, come first.
 #[must_use]
-pub fn text(host: &Host, mounts: &[Mount], network: Network, internet: Option<&Internet>, trace: &Trace) -> Vec<u8> {
-    let mut out = host.managed_memory.clone();
+pub fn text(sandbox: &Sandbox, trace: &Trace) -> Vec<u8> {
+    let mut out = sandbox.host.managed_memory.clone();
     if !out.is_empty() && !out.ends_with(b"\n") {
         out.push(b'\n');
     }
-    out.extend_from_slice(own_text(host, mounts, network, internet, trace).as_bytes());
+    out.extend_from_slice(own_text(sandbox, trace).as_bytes());
     out
 }
 
-fn own_text(host: &Host, mounts: &[Mount], network: Network, internet: Option<&Internet>, trace: &Trace) -> String {
+fn own_text(sandbox: &Sandbox, trace: &Trace) -> String {
+    let Sandbox {
+        host, mounts, network, ..
+    } = *sandbox;
     let mut out = String::from("# You run inside claudebox\n\n");
     out.push_str("This machine is a sandbox (bubblewrap) around you and every command you run. What is listed here is true of this session.\n\n");
     out.push_str("## Files\n\n");
@@ -68,14 +89,35 @@ fn own_text(host: &Host, mounts: &[Mount], network: Network, internet: Option<&I
     });
     out.push_str(match network {
         Network::None => "- There is no network. A name that does not resolve is no fault to repair.\n",
+        Network::Allowlist => {
+            "- Only the hosts below can be reached, by their names, on ports 443 and 80. \"Could not resolve host\" means that a host \
+             is not on the list: no fault to repair, and there is no way around it. Tell the user which host you need and why: \
+             `claudebox --net allowlist --allow-host NAME` lets it be reached.\n"
+        }
         Network::Internet => {
             "- The internet can be reached, by IPv4 alone. The user's other machines, the local network and this machine's own \
              services cannot: \"No route to host\" from a private address is meant so and no fault to repair.\n"
         }
         Network::Host => "- The network is the host's own.\n",
     });
-    if let Some(internet) = internet {
+    if let Some(names) = sandbox.names {
+        let names: Vec<String> = names.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let none = "- No host is on the list.".to_string();
+        let list = if names.is_empty() {
+            none
+        } else {
+            format!("- The list: {}.", names.join(", "))
+        };
+        let _ = writeln!(out, "{list}");
+    }
+    if let Some(internet) = sandbox.internet {
         openings(&mut out, internet, trace);
+    }
+    if sandbox.brokered {
+        out.push_str(
+            "- Your own login is not here: what looks like a key or a token of yours is a placeholder, which works for Claude \
+             Code and for nothing else. Do not use it in code that you write or run.\n",
+        );
     }
     out.push_str("\n## Git\n\n");
     out.push_str("- Commits work. There are no keys for signing and none for `git push` over ssh.\n");

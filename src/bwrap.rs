@@ -35,13 +35,32 @@ pub enum Word {
     Lifeline,
 }
 
+/// What is in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// This.
+    Plain(Vec<u8>),
+    /// This, and after it the broker's certificate.
+    Certificates(Vec<u8>),
+}
+
+impl Content {
+    /// The part that is known before the broker runs.
+    #[must_use]
+    pub fn known(&self) -> &[u8] {
+        match self {
+            Self::Plain(content) | Self::Certificates(content) => content,
+        }
+    }
+}
+
 /// Bubblewrap's invocation, before its files have descriptors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation {
     /// The options, as `--args` takes them.
     pub options: Vec<Word>,
     /// The files that the options name.
-    pub files: Vec<Vec<u8>>,
+    pub files: Vec<Content>,
     /// The command inside and its arguments.
     pub command: Vec<OsString>,
 }
@@ -74,7 +93,7 @@ impl Invocation {
             .extend(words.iter().map(|word| Word::Plain(OsString::from(word))));
     }
 
-    fn file(&mut self, content: Vec<u8>) -> Word {
+    fn file(&mut self, content: Content) -> Word {
         self.files.push(content);
         Word::File(self.files.len() - 1)
     }
@@ -94,7 +113,7 @@ impl Invocation {
         match plan.network() {
             Network::None => self.option(&["--unshare-net"]),
             // INVARIANT(network): bubblewrap stays in the namespace in which the launcher starts it.
-            Network::Internet => {
+            Network::Internet | Network::Allowlist => {
                 self.option(&["--sync-fd"]);
                 self.options.push(Word::Lifeline);
             }
@@ -133,8 +152,9 @@ impl Invocation {
             What::Proc => self.add([OsStr::new("--proc"), at]),
             What::Dev => self.add([OsStr::new("--dev"), at]),
             What::Link(target) => self.add([OsStr::new("--symlink"), target, at]),
-            What::Text(content) => self.text(at, content.clone()),
-            What::MaskFile => self.text(at, Vec::new()),
+            What::Text(content) => self.text(at, Content::Plain(content.clone())),
+            What::Certificates(content) => self.text(at, Content::Certificates(content.clone())),
+            What::MaskFile => self.text(at, Content::Plain(Vec::new())),
             What::MaskDirectory => {
                 self.option(&["--perms", "0555"]);
                 self.add([OsStr::new("--tmpfs"), at, OsStr::new("--remount-ro"), at]);
@@ -142,7 +162,7 @@ impl Invocation {
         }
     }
 
-    fn text(&mut self, at: &OsStr, content: Vec<u8>) {
+    fn text(&mut self, at: &OsStr, content: Content) {
         self.option(&["--perms", "0444", "--ro-bind-data"]);
         let file = self.file(content);
         self.options.push(file);
@@ -156,7 +176,7 @@ impl Invocation {
         }
         self.option(&["--remount-ro", "/", "--lock-file", LOCK]);
         self.option(&["--seccomp"]);
-        let filter = self.file(seccomp::program());
+        let filter = self.file(Content::Plain(seccomp::program()));
         self.options.push(filter);
         self.add([OsStr::new("--chdir"), plan.directory().as_os_str()]);
     }

@@ -1,6 +1,7 @@
 //! `--check`: one line an item, and beside what is wrong, what mends it. A pure function of the host's facts, the decision
 //! on a launch, and what a trial of bubblewrap showed.
 
+mod broker;
 mod inside;
 mod sandbox;
 mod user;
@@ -69,6 +70,7 @@ pub fn items(host: &Host, decided: &Decided, trial: Option<&Trial>) -> Vec<Item>
     user::state(host, &mut items);
     user::claude(host, &mut items);
     user::login(host, &mut items);
+    broker::broker(host, decided, &mut items);
     user::policy(decided, &mut items);
     sandbox::terminal(host, &mut items);
     inside::network(host, &mut items);

@@ -75,6 +75,15 @@ pub struct Cli {
     #[arg(long, value_name = "MODE")]
     pub net: Option<NetMode>,
 
+    /// With the network `allowlist`: let the host NAME be reached too, or with `*.NAME` all below it
+    #[arg(long, value_name = "NAME")]
+    pub allow_host: Vec<OsString>,
+
+    /// Log Claude Code in: a sandbox with an empty project, whose login is kept outside for all others
+    #[arg(long, conflicts_with_all = ["check", "gc", "shell", "exec", "policy", "policy_test", "policy_diff", "profile",
+          "mount_ro", "mount_rw", "net", "allow_host", "approve", "report"])]
+    pub login: bool,
+
     /// Use FILE as the user policy
     #[arg(long, value_name = "FILE", conflicts_with = "no_user_policy")]
     pub policy: Option<PathBuf>,
@@ -133,6 +142,8 @@ pub struct Cli {
 pub enum NetMode {
     /// The internet; neither the local network nor the host
     Internet,
+    /// Hosts that the policy or `--allow-host` names, and nothing else
+    Allowlist,
     /// None
     None,
     /// The host's own network, not isolated
@@ -204,7 +215,9 @@ impl Cli {
     /// What is asked of the pipeline.
     #[must_use]
     pub fn request(&self) -> Request {
-        let program = if self.shell {
+        let program = if self.login {
+            Program::Login
+        } else if self.shell {
             Program::Shell
         } else if self.exec {
             Program::Command
@@ -216,11 +229,13 @@ impl Cli {
             arguments: self.arguments.clone(),
             network: self.net.map(|mode| match mode {
                 NetMode::Internet => Network::Internet,
+                NetMode::Allowlist => Network::Allowlist,
                 NetMode::None => Network::None,
                 NetMode::Host => Network::Host,
             }),
+            allow_hosts: self.allow_host.clone(),
             policy: self.policy.clone(),
-            no_user_policy: self.no_user_policy,
+            no_user_policy: self.no_user_policy || self.login,
             profile: self.profile.clone(),
             mounts: [(Access::Read, &self.mount_ro), (Access::Write, &self.mount_rw)]
                 .into_iter()

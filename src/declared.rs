@@ -180,9 +180,10 @@ fn bounded(text: &str, site: &dyn Fn(usize, usize) -> Site) -> Result<(), Diagno
 fn network(document: &TomlText, value: &Spanned<DeValue<'_>>) -> Result<Said<Network>, Diagnostic> {
     let what = match document.text(value, "`network`")?.as_str() {
         "none" => Network::None,
+        "allowlist" => Network::Allowlist,
         "internet" => Network::Internet,
         _ => {
-            let error = document.error("a project's network is `none` or `internet`", value.span());
+            let error = document.error("a project's network is `none`, `allowlist` or `internet`", value.span());
             return Err(error.hint("a project can only narrow what the policy gives"));
         }
     };

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use indexmap::IndexMap;
 
 use crate::net::address::Endpoint;
+use crate::net::name::Pattern;
 use crate::path::{EnvName, HostPath, SandboxPath};
 use crate::trace::DecisionId;
 
@@ -76,6 +77,8 @@ pub struct Mount {
 pub enum Network {
     /// None but a loopback of its own.
     None,
+    /// A namespace of its own: hosts that are named, and nothing else.
+    Allowlist,
     /// A namespace of its own: the internet, but neither the local network nor the host.
     Internet,
     /// The host's own network, not isolated.
@@ -88,15 +91,51 @@ impl Network {
     pub fn word(self) -> &'static str {
         match self {
             Self::None => "none",
+            Self::Allowlist => "allowlist",
             Self::Internet => "internet",
             Self::Host => "host",
         }
     }
 }
 
-/// A hole in the network [`Network::Internet`], or a way into it.
+impl Network {
+    /// How much can be reached, for a comparison: more is wider.
+    #[must_use]
+    pub fn width(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Allowlist => 1,
+            Self::Internet => 2,
+            Self::Host => 3,
+        }
+    }
+}
+
+/// Who holds Claude Code's credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeper {
+    /// The broker, outside; inside there is a placeholder.
+    Broker,
+    /// Claude Code itself: the credential is inside.
+    Sandbox,
+}
+
+impl Keeper {
+    /// The word that explain and JSON use, which is the verb's name.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Broker => "broker",
+            Self::Sandbox => "pass",
+        }
+    }
+}
+
+/// A hole in a network, or a way into it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Opening {
+    /// Hosts by their names, in the network [`Network::Allowlist`].
+    Names(Pattern),
     /// A port of an address that would be closed.
     Address(Endpoint),
     /// A port of the host's loopback, which appears on the sandbox's.
@@ -126,6 +165,8 @@ pub struct Draft {
     pub network: Option<(Network, DecisionId)>,
     /// What is opened in it.
     pub openings: Vec<(Opening, DecisionId)>,
+    /// Who is to hold Claude Code's credential: of these the last that can.
+    pub credentials: Vec<(Keeper, DecisionId)>,
     /// Decisions that a later one took back: the earlier, the later.
     pub taken_back: Vec<(DecisionId, DecisionId)>,
 }

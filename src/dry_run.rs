@@ -9,7 +9,7 @@ use crate::host::Host;
 use crate::host::git::Reservation;
 use crate::host::nix::daemon::Guard;
 use crate::host::program::SLIRP4NETNS;
-use crate::invariants::plan::{Plan, Preparation, Reserved};
+use crate::invariants::plan::{Broker, Plan, Preparation, Reserved};
 use crate::launch::nix::{GUARD, GUARD_ENVIRONMENT};
 use crate::net::{INTERFACE, Internet, SLIRP_OPTIONS};
 
@@ -34,6 +34,9 @@ pub fn script(host: &Host, plan: &Plan, invocation: &Invocation) -> Vec<u8> {
     if let Some(guard) = plan.guard() {
         guard_lines(&mut out, guard);
     }
+    if let Some(broker) = plan.broker() {
+        broker_lines(&mut out, plan, broker);
+    }
     let command = shell_command(host.bwrap_name(), invocation);
     match plan.internet() {
         Some(internet) => {
@@ -41,6 +44,7 @@ pub fn script(host: &Host, plan: &Plan, invocation: &Invocation) -> Vec<u8> {
             let slirp = slirp.map_or(OsStr::new(SLIRP4NETNS.name), |slirp| slirp.as_os_str());
             attached(&mut out, slirp, internet, &command);
         }
+        None if plan.names().is_some() => apart(&mut out, &command),
         None => out.extend_from_slice(&command),
     }
     if !reserved.is_empty() {
@@ -67,6 +71,30 @@ fn guard_lines(out: &mut Vec<u8>, guard: &Guard) {
         quote(out, OsStr::new(word));
     }
     out.extend_from_slice(b" </dev/null >/dev/null 2>&1) & # end it with: kill %%\n");
+}
+
+/// The broker is told a secret, which no script can hold: without it nothing comes of what it speaks for.
+fn broker_lines(out: &mut Vec<u8>, plan: &Plan, broker: &Broker) {
+    out.extend_from_slice(b"# a launch also starts ");
+    quote(out, broker.program.as_os_str());
+    let does = match (broker.brokered, plan.names().is_some()) {
+        (true, true) => "speaks for Claude Code, and lets the named hosts be reached",
+        (true, false) => "speaks for Claude Code",
+        _ => "lets the named hosts be reached",
+    };
+    out.extend_from_slice(format!(", which {does}; this script does not\n").as_bytes());
+}
+
+/// The network `allowlist` without the broker: a network of its own that leads nowhere.
+fn apart(out: &mut Vec<u8>, command: &[u8]) {
+    let start = format!(
+        "( # in its own network, without a way out\nexec {LIFELINE}<> <(:)\n\
+         exec unshare --user --map-root-user --net bash /dev/fd/7 7<<'END-OF-NETWORK'\n\
+         ip link set lo up || exit\nexec 7<&-; exec "
+    );
+    out.extend_from_slice(start.as_bytes());
+    out.extend_from_slice(command);
+    out.extend_from_slice(b"END-OF-NETWORK\n)\n");
 }
 
 /// The descriptor by which the script tells slirp4netns to attach, and whose end is slirp4netns's end.
@@ -219,7 +247,7 @@ fn shell_command(bwrap: &OsStr, invocation: &Invocation) -> Vec<u8> {
     out.push(b')');
     for (index, content) in invocation.files.iter().enumerate() {
         out.extend_from_slice(format!(" \\\n  {}< <(printf '%b' ", first + index).as_bytes());
-        quote_escaped(&mut out, content);
+        quote_escaped(&mut out, content.known());
         out.push(b')');
     }
     out.push(b'\n');

@@ -87,7 +87,7 @@ pub enum Group {
     Secrets,
     /// What is mounted.
     Mounts,
-    /// The network.
+    /// The network, and Claude Code's login.
     Network,
     /// What the launcher adds by itself.
     Claudebox,
@@ -119,7 +119,7 @@ impl Group {
     #[must_use]
     pub fn of(id: DecisionId, decision: &Decision, trace: &Trace) -> Self {
         match (decision.effect, &decision.site) {
-            (Effect::Network | Effect::Open | Effect::Close | Effect::Publish, _) => Self::Network,
+            (Effect::Network | Effect::Open | Effect::Close | Effect::Publish | Effect::Credential, _) => Self::Network,
             (Effect::Hide, _) => Self::Variables,
             (_, Site::Host(_)) => Self::Claudebox,
             (Effect::Pass | Effect::PassSecret | Effect::Set, _) => Self::Variables,
@@ -134,7 +134,7 @@ impl Group {
         match trace.answers.iter().rev().find(before).map(|answer| answer.hook) {
             Some("variable" | "environment") => Self::Variables,
             Some("mounts") => Self::Mounts,
-            Some("network") => Self::Network,
+            Some("network" | "credentials") => Self::Network,
             _ => Self::Secrets,
         }
     }

@@ -47,6 +47,9 @@ const ORDINARY_ID: u32 = 1000;
 /// Where the state lies, below the home.
 const STATE: &str = ".claudebox";
 
+/// The project of a session that works on nothing, inside alone.
+const LOGIN_PROJECT: &str = "/login";
+
 /// Permission to read: the bit of the last class.
 pub const READ: u32 = 4;
 /// Permission to write.
@@ -115,6 +118,8 @@ pub struct Host {
     pub declared: declared::Found,
     /// Bubblewrap.
     pub bwrap: Result<HostPath, Diagnostic>,
+    /// The broker.
+    pub broker: Result<HostPath, Diagnostic>,
     /// The host's network.
     pub network: Network,
     /// Unix sockets that are bound right now.
@@ -219,6 +224,7 @@ impl Host {
             gitconfig: git::identity::gitconfig(&identity, &safe),
             claude: claude::find(&tree, &search),
             bwrap: programs.find(&program::BUBBLEWRAP),
+            broker: programs.find_beside(&program::BROKER, &executable),
             network: Network::look(&programs),
             sockets: sockets::bound(),
             namespaces: Namespaces::look(&tree, uid),
@@ -248,6 +254,18 @@ impl Host {
             terminal,
             tree,
         })
+    }
+
+    /// The same host for a session that works on nothing: its project is an empty directory of the sandbox's own, at a place
+    /// where nobody but root could have put something on the host.
+    pub fn without_project(&mut self) {
+        if let Ok(place) = HostPath::new(LOGIN_PROJECT) {
+            self.directory = place.clone();
+            self.project = place;
+        }
+        self.repository = None;
+        self.git_settings = Vec::new();
+        self.declared = declared::Found::default();
     }
 
     /// A path as messages show it: the home as `~`.
@@ -341,6 +359,7 @@ impl Host {
     pub fn guarded_programs(&self) -> Vec<(HostPath, &'static str)> {
         let mut programs = vec![(self.executable.clone(), "claudebox itself")];
         programs.extend(self.bwrap.iter().map(|bwrap| (bwrap.clone(), "bubblewrap")));
+        programs.extend(self.broker.iter().map(|broker| (broker.clone(), "claudebox's broker")));
         programs.extend(self.network.slirp.iter().map(|slirp| (slirp.clone(), "slirp4netns")));
         programs.extend(
             self.claude
@@ -385,6 +404,7 @@ pub fn described(tree: Tree) -> Rc<Host> {
         claude: Err(NotFound::Nowhere),
         declared: declared::Found::default(),
         bwrap: Ok(path("/usr/bin/bwrap")),
+        broker: Err(Diagnostic::new(program::BROKER.name, "the broker is not installed")),
         network: Network {
             own: Ok(Vec::new()),
             resolver: Resolver::parse(b"nameserver 192.168.1.1\nsearch lan\n"),

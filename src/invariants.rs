@@ -1,6 +1,8 @@
 //! The invariants: what holds for every sandbox, whatever a script, a flag or a file says. Turns a draft into a plan, or
 //! into all the violations at once. The only maker of a [`Plan`].
 
+mod broker;
+mod credentials;
 mod hidden;
 mod masks;
 mod mounts;
@@ -22,7 +24,7 @@ use crate::diagnostic::{Diagnostic, Refusal, Sources};
 use crate::draft::Draft;
 use crate::host::Host;
 use crate::path::{HostPath, SandboxPath};
-use crate::request::Request;
+use crate::request::{Program, Request};
 use crate::trace::{DecisionId, Effect, Site, Trace};
 
 use hidden::HiddenPaths;
@@ -100,6 +102,10 @@ pub const CODES: &[(&str, &str)] = &[
         "a policy ends in bounded time and memory, or nothing starts",
     ),
     ("network", "the network is the one that was decided, or nothing starts"),
+    (
+        "brokered-credential",
+        "where the broker holds Claude Code's login, nothing of it is inside",
+    ),
 ];
 
 /// What became of a decision.
@@ -245,11 +251,16 @@ impl Checker<'_> {
         self.project_root();
         let isolation = self.isolation();
         self.base_mounts();
+        let keeping = self.credentials(request);
+        if request.program == Program::Login {
+            self.empty_project();
+        }
         self.policy_mounts();
-        let state = self.state_mounts();
-        let network = self.network();
+        let state = self.state_mounts(&keeping);
+        let network = self.network(&keeping);
+        let broker = self.broker(&keeping, &network, request);
         self.idle_name_rules();
-        let variables = self.variables();
+        let variables = self.variables(&keeping, broker.as_ref());
         let (command, command_decision) = self.command(request, &variables);
         self.protect_surface();
         self.order_mounts();
@@ -260,8 +271,9 @@ impl Checker<'_> {
         self.grant_masks();
         self.idle_passes();
         let nix = self.nix_daemon();
-        self.working_directory();
-        self.tell_claude(&network);
+        self.working_directory(request);
+        self.tell_claude(&network, &keeping);
+        self.nothing_of_the_credential(&keeping, &variables);
         let reserved = self.reserved_and_mounted();
         let links = self.links_that_are_seen();
         Parts {
@@ -270,6 +282,9 @@ impl Checker<'_> {
             network: network.kind,
             network_decision: network.decision,
             internet: network.internet,
+            names: network.names,
+            credentials: keeping.credentials,
+            broker,
             nix,
             uid: self.host.inside_uid(),
             gid: self.host.inside_gid(),
@@ -319,12 +334,13 @@ impl Checker<'_> {
     }
 
     /// The working directory must be there, or the command would start somewhere else.
-    fn working_directory(&mut self) {
+    fn working_directory(&mut self, request: &Request) {
         let directory = self.host.directory.same_inside();
         let shown = self.mounts.iter().any(|mount| match &mount.what {
             What::Bind { source, .. } => {
                 directory.within(&mount.at) && source.same_inside() == mount.at && self.host.directory.within(source)
             }
+            What::Tmpfs(_) => request.program == Program::Login && mount.at == directory,
             _ => false,
         });
         if !shown && self.violations.is_empty() {
@@ -338,16 +354,30 @@ impl Checker<'_> {
         }
     }
 
+    /// A session to log in works on nothing: its project is an empty directory of its own.
+    fn empty_project(&mut self) {
+        let at = self.host.project.same_inside();
+        let reason = "an empty project: this session is there to log in";
+        let decision = self.host_rule(Effect::Tmpfs, at.to_string(), reason, "login");
+        self.draft.take_back(decision, |mount| mount.at.within(&at));
+        for (earlier, later) in std::mem::take(&mut self.draft.taken_back) {
+            self.fates.insert(earlier, Fate::Overridden(later));
+        }
+        self.grant(at, What::Tmpfs(0o700), decision);
+    }
+
     /// What is true of this launch, for Claude Code to read and not to change.
-    fn tell_claude(&mut self, network: &network::Chosen) {
+    fn tell_claude(&mut self, network: &network::Chosen, keeping: &credentials::Keeping) {
         if let Ok(at) = SandboxPath::new(awareness::PLACE) {
-            let text = awareness::text(
-                self.host,
-                &self.mounts,
-                network.kind,
-                network.internet.as_ref(),
-                self.trace,
-            );
+            let sandbox = awareness::Sandbox {
+                host: self.host,
+                mounts: &self.mounts,
+                network: network.kind,
+                internet: network.internet.as_ref(),
+                names: network.names.as_deref(),
+                brokered: keeping.outside(),
+            };
+            let text = awareness::text(&sandbox, self.trace);
             self.told(at, text, "what is true of this launch");
         }
         if let Ok(at) = SandboxPath::new(awareness::SETTINGS_PLACE) {

@@ -1,5 +1,6 @@
 //! Becomes bubblewrap. The only starter of processes; no shell and no supervisor stays between the terminal and Claude Code.
 
+pub mod broker;
 pub mod network;
 pub mod nix;
 pub mod tools;
@@ -15,7 +16,7 @@ use std::process::Stdio;
 use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
 use rustix::io::{FdFlags, fcntl_setfd};
 
-use crate::bwrap::{Invocation, Word};
+use crate::bwrap::{Content, Invocation, Word};
 use crate::check::Trial;
 use crate::companion::{Companion, Task};
 use crate::diagnostic::Diagnostic;
@@ -26,7 +27,7 @@ use crate::path::{HostPath, printable};
 use crate::prepare::Held;
 use crate::sys::{self, Interrupts};
 
-use network::Needs;
+use network::{Attached, Needs};
 
 /// What runs beside the sandbox.
 #[derive(Debug)]
@@ -60,11 +61,11 @@ pub fn exec(bwrap: &HostPath, beside: Beside, invocation: &Invocation, held: &He
         Err(error) => return error,
     };
     // INVARIANT(network): whatever fails on the way to an isolated network, bubblewrap is not started.
-    let lifeline = match beside.network.as_ref().map(network::attach).transpose() {
-        Ok(lifeline) => lifeline,
+    let attached = match beside.network.as_ref().map(network::attach).transpose() {
+        Ok(attached) => attached,
         Err(error) => return error,
     };
-    let prepared = prepare(invocation, &companion, lifeline.as_ref()).and_then(|prepared| {
+    let prepared = prepare(invocation, &companion, attached.as_ref()).and_then(|prepared| {
         held.keep_over_exec()?;
         Ok(prepared)
     });
@@ -167,11 +168,17 @@ fn shut() -> io::Result<()> {
 fn prepare(
     invocation: &Invocation,
     companion: &Companion,
-    lifeline: Option<&OwnedFd>,
+    attached: Option<&Attached>,
 ) -> io::Result<(Vec<OwnedFd>, Vec<OsString>)> {
     let mut files = Vec::with_capacity(invocation.files.len() + 1);
     for content in &invocation.files {
-        files.push(memory_file(content)?);
+        files.push(match content {
+            Content::Plain(content) => memory_file(content)?,
+            Content::Certificates(content) => {
+                let certificate = attached.map_or(&[][..], |attached| attached.certificate.as_slice());
+                memory_file(&[content.as_slice(), certificate].concat())?
+            }
+        });
     }
     let mut options = Vec::new();
     for word in &invocation.options {
@@ -184,8 +191,9 @@ fn prepare(
                 options.extend_from_slice(file.as_raw_fd().to_string().as_bytes());
             }
             Word::Lifeline => {
-                let lifeline =
-                    lifeline.ok_or_else(|| io::Error::other("an option names a network that is not there"))?;
+                let lifeline = attached
+                    .map(|attached| &attached.lifeline)
+                    .ok_or_else(|| io::Error::other("an option names a network that is not there"))?;
                 fcntl_setfd(lifeline, FdFlags::empty())?;
                 options.extend_from_slice(lifeline.as_raw_fd().to_string().as_bytes());
             }

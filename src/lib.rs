@@ -94,6 +94,9 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     }
     let request = cli.request();
     let mut host = Host::gather()?;
+    if cli.login {
+        host.without_project();
+    }
     if cli.policy_diff {
         return Ok(policy_diff::main(cli, &host)?);
     }

@@ -6,7 +6,9 @@
 //! the kernel holds rules in front of it, which nothing inside may change (see [`rules`]).
 
 pub mod address;
+pub mod broker;
 pub mod helper;
+pub mod name;
 pub mod nftables;
 pub mod ranges;
 pub mod reach;

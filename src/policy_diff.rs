@@ -118,7 +118,10 @@ fn layers(policy: &Source) -> Vec<Source> {
 
 /// The described hosts, with all that these scripts speak of.
 fn hosts(texts: &[&str]) -> Vec<(&'static str, Described)> {
-    let mut common = Described::default();
+    let mut common = Described {
+        broker: true,
+        ..Described::default()
+    };
     for (name, value) in VARIABLES {
         if let Ok(name) = EnvName::new(name) {
             common.variables.insert(name, value.into());

@@ -5,8 +5,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Diagnostic;
-use crate::draft::{self, Draft, Network};
+use crate::draft::{self, Draft, Network, Opening};
 use crate::host::Host;
+use crate::net::name::Pattern;
 use crate::path::{HostPath, SandboxPath, printable};
 use crate::trace::{Effect, Site, Trace};
 
@@ -16,6 +17,8 @@ pub enum Program {
     /// Claude Code.
     #[default]
     Claude,
+    /// Claude Code, to log in and for nothing else.
+    Login,
     /// An interactive shell.
     Shell,
     /// A command of the user's.
@@ -58,6 +61,8 @@ pub struct Request {
     pub arguments: Vec<OsString>,
     /// `--net`.
     pub network: Option<Network>,
+    /// `--allow-host`.
+    pub allow_hosts: Vec<OsString>,
     /// `--policy FILE`: another user policy.
     pub policy: Option<PathBuf>,
     /// `--no-user-policy`.
@@ -72,7 +77,7 @@ impl Request {
     /// Lays what the command line says over what the policy asked for. The invariants hold for it like for everything else.
     ///
     /// # Errors
-    /// All mount options that cannot be read.
+    /// All options that cannot be read.
     pub fn apply(&self, draft: &mut Draft, trace: &mut Trace, host: &Host) -> Result<(), Vec<Diagnostic>> {
         if let Some(network) = self.network {
             let site = Site::Option(format!("--net {}", network.word()));
@@ -80,6 +85,9 @@ impl Request {
             draft.network = Some((network, decision));
         }
         let mut wrong = Vec::new();
+        for name in &self.allow_hosts {
+            wrong.extend(allow(name, draft, trace).err());
+        }
         for option in &self.mounts {
             match option.resolve(host) {
                 Ok((source, at)) => option.apply(source, at, draft, trace),
@@ -87,6 +95,24 @@ impl Request {
             }
         }
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+}
+
+/// One `--allow-host`.
+fn allow(name: &OsStr, draft: &mut Draft, trace: &mut Trace) -> Result<(), Diagnostic> {
+    let site = Site::Option(format!("--allow-host {}", printable(name)));
+    match name.to_str().unwrap_or_default().parse::<Pattern>() {
+        Ok(names) => {
+            let subject = names.to_string();
+            let decision = trace.record(Effect::Open, subject, "the command line asks for it", site);
+            draft.openings.push((Opening::Names(names), decision));
+            Ok(())
+        }
+        Err(why) => Err(
+            Diagnostic::new("allow-host", format!("the name `{}` {why}", printable(name)))
+                .at(site, "")
+                .hint("write a name such as `crates.io`, or `*.example.org` for all names below that one"),
+        ),
     }
 }
 

@@ -2,6 +2,7 @@
 //! Makes nothing itself; what has to be made is part of the plan.
 
 mod fit;
+mod login;
 pub mod moved;
 pub mod record;
 
@@ -15,9 +16,10 @@ use crate::host::Host;
 use crate::host::tree::{Kind, Node};
 use crate::invariants::plan::{Preparation, What};
 use crate::invariants::structure::LOCK;
-use crate::path::{EnvName, HostPath, SandboxPath};
+use crate::path::{HostPath, SandboxPath};
 
 pub use fit::unfit;
+pub use login::{Login, login_file};
 
 use fit::displaced;
 use record::Record;
@@ -26,8 +28,6 @@ use record::Record;
 const NAME_MAX: usize = 40;
 /// How many hexadecimal digits of the root's SHA-256 name an instance: 64 bits, so that no two roots meet by chance.
 const HASH_DIGITS: usize = 16;
-/// How many characters of an API key Claude Code remembers as approved.
-const KEY_TAIL: usize = 20;
 
 /// From how long ago on the last use is written anew, in seconds: a launch that writes nothing cannot leave anything half
 /// written, and nobody needs to know the minute.
@@ -108,11 +108,16 @@ pub fn is_instance_name(name: &OsStr) -> bool {
 
 /// Plans the state of this launch.
 #[must_use]
-pub fn plan(host: &Host) -> State {
+pub fn plan(host: &Host, login: &Login) -> State {
     let mut planner = Planner {
         host,
+        login,
         state: State::default(),
     };
+    if *login == Login::New {
+        let _ = planner.nothing_kept();
+        return planner.state;
+    }
     // The names are constants without `..`: `?` never leaves early here.
     let _ = planner.all();
     planner.state
@@ -120,6 +125,7 @@ pub fn plan(host: &Host) -> State {
 
 struct Planner<'host> {
     host: &'host Host,
+    login: &'host Login,
     state: State,
 }
 
@@ -142,14 +148,13 @@ impl Planner<'_> {
         let home = self.host.home.same_inside();
         let inside = home.join(".claude").ok()?;
         self.bind(inside.clone(), claude.clone(), true, "this project's own state");
-        self.bind(
-            home.join(".claude-auth").ok()?,
-            auth.clone(),
-            true,
-            "the login that all projects share",
-        );
-        self.login(&base, &auth, &claude, &inside)?;
-        self.seed(&auth, &claude)?;
+        let logins = home.join(".claude-auth").ok()?;
+        match self.login {
+            Login::Inside => self.bind(logins.clone(), auth.clone(), true, "the login that all projects share"),
+            _ => self.mount(logins.clone(), What::Tmpfs(0o700), "no login: the broker has it"),
+        }
+        self.login(&base, &auth, &claude, [&logins, &inside])?;
+        self.seed(&claude)?;
         self.shared(
             &base,
             &claude,
@@ -177,82 +182,6 @@ impl Planner<'_> {
             "the list of live sessions, of this one alone",
         );
         self.state.notes.extend(moved::notes(self.host, &instances, &claude));
-        Some(())
-    }
-
-    /// Versions of Claude Code before 2.1.197 know the login only as a file of the state: it is bound there too. A link would be
-    /// replaced by Claude Code with a file of its own at the first refresh, and every other project would be logged out.
-    fn login(&mut self, base: &HostPath, auth: &HostPath, claude: &HostPath, inside: &SandboxPath) -> Option<()> {
-        let name = ".credentials.json";
-        let file = auth.join(name).ok()?;
-        let old = base.join(name).ok()?;
-        let there = |path: &HostPath| self.login_at(path);
-        let (newer, replace) = match (there(&old), there(&file)) {
-            // A login that someone put there, or that Claude Code outside made there, since the last one was written.
-            (Some(old), Some(file)) => (old.modified > file.modified, true),
-            (Some(_), None) => (true, self.node(&file).is_some()),
-            (None, _) => (false, false),
-        };
-        if newer {
-            self.state.preparations.push(Preparation::Move {
-                from: old,
-                to: file.clone(),
-                replace,
-            });
-        } else if let Some(node) = self.node(&old) {
-            let why = match node.kind {
-                Kind::Link(_) => "not used: it is a symbolic link; put the file itself there, or use /login inside",
-                Kind::File if node.length > 0 => "not used: the login in `auth` is newer",
-                _ => "not used: there is no login in it",
-            };
-            self.state.notes.push((old.to_string(), why.into()));
-        }
-        if newer || self.is_file(&file) {
-            self.mount_point(&claude.join(name).ok()?);
-            self.bind(
-                inside.join(name).ok()?,
-                file,
-                true,
-                "the login, where older versions look for it",
-            );
-        }
-        Some(())
-    }
-
-    /// A new instance of a user who is logged in meets no question that was answered before.
-    fn seed(&mut self, auth: &HostPath, claude: &HostPath) -> Option<()> {
-        let file = claude.join(".claude.json").ok()?;
-        if self.is_file(&file) {
-            return Some(());
-        }
-        let key = EnvName::new("ANTHROPIC_API_KEY")
-            .ok()
-            .and_then(|name| self.host.variables.get(&name)?.to_str().map(String::from));
-        let token = ["ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"]
-            .into_iter()
-            .any(|name| EnvName::new(name).is_ok_and(|name| self.host.variables.contains_key(&name)));
-        let logged_in = [auth, &self.host.places.state]
-            .into_iter()
-            .filter_map(|place| place.join(".credentials.json").ok())
-            .any(|file| self.login_at(&file).is_some());
-        if key.is_none() && !token && !logged_in {
-            return Some(());
-        }
-        let mut fields = vec!["\"hasCompletedOnboarding\":true".to_string()];
-        if let Some(key) = &key {
-            let tail: Vec<char> = key.chars().rev().take(KEY_TAIL).collect();
-            let tail: String = tail.into_iter().rev().collect();
-            let quoted = serde_json::Value::String(tail).to_string();
-            fields.push(format!(
-                "\"customApiKeyResponses\":{{\"approved\":[{quoted}],\"rejected\":[]}}"
-            ));
-        }
-        let content = format!("{{{}}}\n", fields.join(",")).into_bytes();
-        self.state.preparations.push(Preparation::File {
-            path: file,
-            content,
-            secret: key.is_some(),
-        });
         Some(())
     }
 

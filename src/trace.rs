@@ -103,6 +103,8 @@ pub enum Effect {
     Close,
     /// A port of the sandbox appears on the host's loopback.
     Publish,
+    /// Who holds Claude Code's credential.
+    Credential,
     /// A fixed property of every sandbox: a namespace, a filter, an identity.
     Isolation,
     /// What runs inside.
@@ -137,6 +139,7 @@ impl Effect {
             Self::Open => "open",
             Self::Close => "close",
             Self::Publish => "publish",
+            Self::Credential => "credential",
             Self::Isolation => "isolation",
             Self::Command => "command",
             Self::Note => "note",

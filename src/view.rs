@@ -243,9 +243,12 @@ impl<'run> View<'run> {
             },
             What::Proc => unknown(mount),
             What::Dev => devices::device(rest, mount),
-            What::Tmpfs(_) | What::Link(_) | What::Text(_) | What::MaskFile | What::MaskDirectory => {
-                memory(Kind::Absent, false, Some(mount))
-            }
+            What::Tmpfs(_)
+            | What::Link(_)
+            | What::Text(_)
+            | What::Certificates(_)
+            | What::MaskFile
+            | What::MaskDirectory => memory(Kind::Absent, false, Some(mount)),
         }
     }
 
@@ -257,7 +260,7 @@ impl<'run> View<'run> {
             What::Tmpfs(_) => memory(Kind::Directory, mount.at != SandboxPath::root(), Some(mount)),
             What::Proc | What::MaskDirectory => memory(Kind::Directory, false, Some(mount)),
             What::Dev => memory(Kind::Directory, true, Some(mount)),
-            What::Text(_) | What::MaskFile => memory(Kind::File, false, Some(mount)),
+            What::Text(_) | What::Certificates(_) | What::MaskFile => memory(Kind::File, false, Some(mount)),
             What::Link(target) => Place {
                 link: Some(target.clone()),
                 ..memory(Kind::Absent, false, Some(mount))

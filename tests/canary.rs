@@ -63,7 +63,7 @@ XDG_RUNTIME_DIR
         let control = test.control(&naive);
         assert_eq!((control.stdout.as_str(), control.stderr.as_str()), ("2\n", ""));
 
-        let test = test.args(["--yes", "--quiet", "--net", "none", "--exec", "--", "sh", "-c", payload]);
+        let test = test.args(["--yes", "--quiet", "--net", "host", "--exec", "--", "sh", "-c", payload]);
         let mut running = test.spawn();
         let mut line = String::new();
         BufReader::new(running.stdout()).read_line(&mut line).expect("the payload's first line");

@@ -292,7 +292,7 @@ fn rule(screen: &str) -> usize {
 }
 
 /// Everything a person does at the screen. That the very first words typed reach the model shows that no prompt stood before it.
-fn use_the_screen(test: &Test, api: &Api) {
+pub fn use_the_screen(test: &Test, api: &Api) {
     let terminal = Terminal::open(test);
     terminal.line_with_code(&test.script("boxed", &test.shell_line()));
     terminal.wait_for("bypass permissions on");

@@ -137,7 +137,7 @@ hint: start from a directory that exists and that you can read
     /// A dry run shows neither a secret's value nor anything of it, and says where it would stand.
     fn a_dry_run_shows_no_secret(user: User) {
         const KEY: &str = "sk-ant-dummy-0123456789";
-        let test = Test::new().who(user).var("ANTHROPIC_API_KEY", KEY).args(["--dry-run", "--net", "none", "--exec", "--", "true"]);
+        let test = Test::new().who(user).var("ANTHROPIC_API_KEY", KEY).args(["--dry-run", "--net", "host", "--exec", "--", "true"]);
         let run = test.start();
         assert_eq!((run.stderr.as_str(), run.exit), ("", 0));
         assert!(run.stdout.contains("ANTHROPIC_API_KEY"), "{}", run.stdout);
@@ -202,7 +202,7 @@ hint: install it outside every project
     fn usage_errors_are_two(user: User) {
         // text: from the program
         const TEXT: &str = r#"error: invalid value 'moon' for '--net <MODE>'
-  [possible values: internet, none, host]
+  [possible values: internet, allowlist, none, host]
 
 For more information, try '--help'.
 "#;

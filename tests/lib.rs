@@ -22,6 +22,8 @@
 mod attacks;
 mod audit;
 mod book;
+mod broker;
+mod broker_launch;
 mod canary;
 mod claude_code;
 mod closed_directories;

@@ -3,7 +3,7 @@
 //! Beside what the whole suite needs: `iproute2`, `nftables`, `slirp4netns`, `curl`, `python3-pip`.
 
 mod claude_code;
-mod clients;
+pub mod clients;
 mod ends;
 pub mod lab;
 mod life;
@@ -11,5 +11,5 @@ mod ports;
 mod reach;
 mod refused;
 mod rules;
-mod servers;
+pub mod servers;
 mod undo;

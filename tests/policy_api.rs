@@ -29,6 +29,7 @@ fn reference() -> String {
         Hook::Secrets => "Asked once: what is secret, beyond what always is",
         Hook::Mounts => "Asked once: what is there",
         Hook::Network => "Asked once: which network",
+        Hook::Credentials => "Asked once: who holds the login of Claude Code",
     };
     let mut line = |text: &str| writeln!(out, "{text}").expect("a text");
     for hook in Hook::ALL {

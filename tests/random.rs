@@ -47,7 +47,7 @@ impl Random {
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs `case` with many seeds, on a stack like that of the main thread.
-fn many(usual: u64, case: impl Fn(&mut Random) + Send + 'static) {
+pub fn many(usual: u64, case: impl Fn(&mut Random) + Send + 'static) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let first = number("CLAUDEBOX_RANDOM_SEED").unwrap_or(1);
     let runs = number("CLAUDEBOX_RANDOM_RUNS").unwrap_or(usual);

@@ -2,6 +2,7 @@
 
 use super::sandbox::FORBIDDERS;
 use super::*;
+use crate::diagnostic::Diagnostic;
 use crate::host;
 use crate::host::claude::{Install, NotFound};
 use crate::host::nix::daemon::{Access, Daemon};
@@ -31,6 +32,7 @@ fn report(change: impl Fn(&mut Host), trial: Option<&Trial>) -> (String, bool) {
     host.variables
         .insert(EnvName::new("ANTHROPIC_API_KEY").unwrap(), "k".into());
     host.claude = Ok(claude());
+    host.broker = Ok(HostPath::new("/usr/bin/claudebox-broker").unwrap());
     change(&mut host);
     let host = Rc::new(host);
     let policy = "fn mounts(host) { mount::rw(host.project, \"the project\"); }";
@@ -72,6 +74,7 @@ const GOOD: &str = "ok    bubblewrap   /usr/bin/bwrap, version 0.13.1, owned by 
      ok    state        ~/.claudebox is made at the first start\n\
      ok    Claude Code  /opt/claude, version 2.1.197, one program\n\
      ok    login        by `ANTHROPIC_API_KEY`\n\
+     ok    broker       /usr/bin/claudebox-broker: Claude Code's login stays outside\n\
      ok    policy       loads, and is granted: p.rhai\n\
      ok    terminal     the kernel allows input injection; claudebox's filter shuts it\n\
      ok    network      slirp4netns and /dev/net/tun are there\n\
@@ -137,7 +140,7 @@ fn what_else_can_be_wrong() {
         let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("ok ")).collect();
         (format!("{}\n", lines.join("\n")), stops)
     };
-    let cases: [(Change, &str, bool); 8] = [
+    let cases: [(Change, &str, bool); 9] = [
         (
             |host| host.tree.forget(Path::new("/usr/bin/git")),
             "note  programs     missing in the sandbox: git\n                   fix: install them: apt install git\n",
@@ -168,7 +171,14 @@ fn what_else_can_be_wrong() {
         ),
         (
             |host| host.variables.clear(),
-            "note  login        none yet\n                   fix: type /login inside, once for all projects, or set `ANTHROPIC_API_KEY`\n",
+            "note  login        none yet\n                   fix: claudebox --login, once for all projects, or set `ANTHROPIC_API_KEY`\n",
+            false,
+        ),
+        (
+            |host| {
+                host.broker = Err(Diagnostic::new("claudebox-broker", "the broker is not installed").hint("install it"))
+            },
+            "note  broker       the broker is not installed: Claude Code's login enters the sandbox\n                   fix: install it\n",
             false,
         ),
         (

@@ -94,7 +94,11 @@ pub(super) fn login(host: &Host, items: &mut Vec<Item>) {
             Mark::Note,
             subject,
             "none yet",
-            "type /login inside, once for all projects, or set `ANTHROPIC_API_KEY`",
+            if host.broker.is_ok() {
+                "claudebox --login, once for all projects, or set `ANTHROPIC_API_KEY`"
+            } else {
+                "type /login inside, once for all projects, or set `ANTHROPIC_API_KEY`"
+            },
         ),
     });
 }

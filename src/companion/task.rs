@@ -73,7 +73,9 @@ impl Task {
                 },
                 What::MaskFile => Want::EmptyFile,
                 What::MaskDirectory => Want::EmptyDirectory,
-                What::Tmpfs(_) | What::Proc | What::Dev | What::Link(_) | What::Text(_) => return None,
+                What::Tmpfs(_) | What::Proc | What::Dev | What::Link(_) | What::Text(_) | What::Certificates(_) => {
+                    return None;
+                }
             };
             let at = mount.at.clone();
             Some(Check { at, want })

@@ -107,19 +107,11 @@ fn shown(path: &HostPath, draft: &Draft) -> bool {
     })
 }
 
-fn width(network: Network) -> u8 {
-    match network {
-        Network::None => 0,
-        Network::Internet => 1,
-        Network::Host => 2,
-    }
-}
-
 /// The narrower of both networks counts. Without a decision of the policy there is none, which is the narrowest.
 fn network(said: &Said<Network>, draft: &mut Draft, trace: &mut Trace) {
     let narrower = draft
         .network
-        .is_some_and(|(policy, _)| width(said.what) < width(policy));
+        .is_some_and(|(policy, _)| said.what.width() < policy.width());
     if narrower {
         let reason = "the project's file narrows it";
         let decision = trace.record(Effect::Network, said.what.word(), reason, said.site.clone());

@@ -82,7 +82,7 @@ fn what_is_not_known_or_not_allowed() {
         ("tools = [\"\"]", "`` is no name of a tool", 10, NAME),
         (
             "network = \"host\"",
-            "a project's network is `none` or `internet`",
+            "a project's network is `none`, `allowlist` or `internet`",
             11,
             "hint: a project can only narrow what the policy gives\n",
         ),

@@ -8,9 +8,10 @@ pub mod verify;
 use crate::diagnostic::{Diagnostic, Refusal};
 use crate::invariants::Fate;
 use crate::invariants::plan::{Mount, Origin, Parts, Variable, What};
+use crate::net::name::Pattern;
 use crate::net::reach::Reach;
 use crate::path::EnvName;
-use crate::trace::{Site, Trace};
+use crate::trace::{DecisionId, Site, Trace};
 use crate::view::Seen;
 
 use super::subject::{Answer, PathAnswer, VariableAnswer};
@@ -51,6 +52,11 @@ pub fn whole(launch: &Launch) -> String {
             .map(|parts| parts.mounts.iter().map(mount).collect())
             .unwrap_or_default(),
         network: parts.map(network),
+        credentials: parts.map(|parts| doc::Credentials {
+            keeper: parts.credentials.keeper.word(),
+            origin: parts.credentials.origin.clone(),
+            decision: parts.credentials.decision.index(),
+        }),
         verdict: verdict(launch.decided.verdict.outcome.as_ref().err()),
     })
 }
@@ -69,6 +75,7 @@ pub fn subjects(launch: &Launch, answers: &[Answer]) -> String {
                 network: answer.network.map(|(network, decision)| doc::Network {
                     mode: network.word(),
                     decision: noted(&mut named, decision.index()),
+                    names: None,
                 }),
                 reachable: answer.reach.as_ref().and_then(Reach::is_open),
                 reach: answer.reach.as_ref().map(ToString::to_string),
@@ -77,6 +84,7 @@ pub fn subjects(launch: &Launch, answers: &[Answer]) -> String {
                     .as_ref()
                     .and_then(Reach::decision)
                     .map(|decision| noted(&mut named, decision.index())),
+                refused: answer.refused.clone(),
             },
         })
         .collect();
@@ -100,6 +108,7 @@ pub fn refused(refusal: &Refusal) -> String {
         variables: Vec::new(),
         mounts: Vec::new(),
         network: None,
+        credentials: None,
         verdict: verdict(Some(refusal)),
     })
 }
@@ -194,6 +203,13 @@ fn network(parts: &Parts) -> doc::Network {
     doc::Network {
         mode: parts.network.word(),
         decision: parts.network_decision.index(),
+        names: parts.names.as_ref().map(|names| {
+            let named = |(name, decision): &(Pattern, DecisionId)| doc::Named {
+                name: name.to_string(),
+                decision: decision.index(),
+            };
+            names.iter().map(named).collect()
+        }),
     }
 }
 
@@ -237,6 +253,7 @@ fn mount(mount: &Mount) -> doc::Mount {
             "link"
         }
         What::Text(_) => "text",
+        What::Certificates(_) => "certificates",
         What::MaskDirectory => "mask-directory",
         What::MaskFile => "mask-file",
     };

@@ -33,6 +33,7 @@ fn mounts(host) {
     mount::text("/etc/passwd", "u:x:1000:1000::/home/u:/bin/sh\n", "the user");
 }
 fn network(host) { net::none("nothing needs it"); }
+fn credentials(host) { credential::pass("nothing to hold"); }
 "#;
 
 fn host() -> Rc<Host> {
@@ -102,11 +103,7 @@ fn forms(policy: &str, subjects: &[&str]) -> Forms {
     let request = Request {
         program: Program::Command,
         arguments: vec!["true".into()],
-        network: None,
-        policy: None,
-        no_user_policy: false,
-        mounts: Vec::new(),
-        profile: None,
+        ..Request::default()
     };
     let mut layers = vec![source("bundled", "policy/policy.rhai", BASE)];
     if !policy.is_empty() {
@@ -270,11 +267,7 @@ fn every_decision_is_in_every_whole_form() {
     let request = Request {
         program: Program::Shell,
         arguments: Vec::new(),
-        network: None,
-        policy: None,
-        no_user_policy: false,
-        mounts: Vec::new(),
-        profile: None,
+        ..Request::default()
     };
     let layers = [
         source("bundled", "policy/policy.rhai", BASE),

@@ -231,7 +231,7 @@ fn painted_label(effect: Effect, label: &str, style: Style) -> String {
         | Effect::SecretPath
         | Effect::SecretName
         | Effect::SecretFile => Tone::Hint,
-        Effect::Network | Effect::Isolation | Effect::Command | Effect::Note => Tone::Place,
+        Effect::Network | Effect::Credential | Effect::Isolation | Effect::Command | Effect::Note => Tone::Place,
     };
     format!("{}{rest}", style.paint(tone, word))
 }

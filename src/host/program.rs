@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::diagnostic::Diagnostic;
+use crate::net::broker;
 use crate::path::HostPath;
 
 use super::tree::{Kind, Node, Tree};
@@ -39,6 +40,15 @@ pub const SLIRP4NETNS: Program = Program {
            is not isolated, or `--net none`",
 };
 
+/// Holds Claude Code's credential outside, and lets named hosts be reached. Unlike the others it is claudebox's own, so it lies
+/// beside it and is not looked for on `PATH`.
+pub const BROKER: Program = Program {
+    name: broker::PROGRAM,
+    title: "the broker",
+    pinned: option_env!("CLAUDEBOX_BROKER"),
+    hint: "install claudebox anew: `make install` puts `claudebox-broker` beside it",
+};
+
 impl Program {
     fn is_pinned(&self) -> bool {
         self.pinned.is_some_and(|pinned| !pinned.is_empty())
@@ -67,8 +77,28 @@ impl Search<'_> {
     /// # Errors
     /// There is none that can be trusted: not installed, or only at a place that the project or another user can write.
     pub fn find(&self, program: &Program) -> Result<HostPath, Diagnostic> {
+        self.find_in(program, self.candidates(program))
+    }
+
+    /// The canonical path of a program that lies beside another one.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn find_beside(&self, program: &Program, neighbour: &HostPath) -> Result<HostPath, Diagnostic> {
+        let beside = neighbour
+            .parent()
+            .and_then(|directory| directory.join(program.name).ok());
+        let candidates = if program.is_pinned() {
+            self.candidates(program)
+        } else {
+            beside.into_iter().collect()
+        };
+        self.find_in(program, candidates)
+    }
+
+    fn find_in(&self, program: &Program, candidates: Vec<HostPath>) -> Result<HostPath, Diagnostic> {
         let mut refused = None;
-        for candidate in self.candidates(program) {
+        for candidate in candidates {
             let Ok(resolved) = self.tree.resolve(&candidate) else {
                 continue;
             };

@@ -289,7 +289,7 @@ impl Checker<'_> {
                 Some(node.kind == Kind::Directory)
             }
             What::Tmpfs(_) | What::Proc | What::Dev | What::MaskDirectory if mount.at == *at => Some(true),
-            What::Text(_) | What::MaskFile | What::Link(_) if mount.at == *at => Some(false),
+            What::Text(_) | What::Certificates(_) | What::MaskFile | What::Link(_) if mount.at == *at => Some(false),
             _ => None,
         }
     }

@@ -250,9 +250,13 @@ impl Checker<'_> {
         };
         match &cover.what {
             What::Tmpfs(_) => None,
-            What::Proc | What::Dev | What::Link(_) | What::Text(_) | What::MaskFile | What::MaskDirectory => {
-                error(format!("`{}` is no directory that can hold it", cover.at))
-            }
+            What::Proc
+            | What::Dev
+            | What::Link(_)
+            | What::Text(_)
+            | What::Certificates(_)
+            | What::MaskFile
+            | What::MaskDirectory => error(format!("`{}` is no directory that can hold it", cover.at)),
             What::Bind { source, .. } => {
                 let place = mount.at.below(&cover.at).map(|rest| source.join(rest))?.ok()?;
                 if self.prepared.contains(&place) {
@@ -289,7 +293,7 @@ impl Checker<'_> {
                 matches!(self.host.tree.node(source.as_path()), Ok(Some(node)) if node.kind == Kind::Directory)
             }
             What::Tmpfs(_) | What::Proc | What::Dev | What::MaskDirectory => true,
-            What::Link(_) | What::Text(_) | What::MaskFile => false,
+            What::Link(_) | What::Text(_) | What::Certificates(_) | What::MaskFile => false,
         }
     }
 

@@ -6,12 +6,14 @@ use std::net::Ipv4Addr;
 use crate::diagnostic::Diagnostic;
 use crate::draft::{Network, Opening};
 use crate::net::address::{Endpoint, Prefix};
+use crate::net::name::Pattern;
 use crate::net::ranges::{CLOSED, never_opened};
 use crate::net::rules::{Parts, Rules};
 use crate::net::{Internet, NAME_SERVER, Port, RESOLV_CONF};
 use crate::path::SandboxPath;
 use crate::trace::{DecisionId, Effect};
 
+use super::credentials::Keeping;
 use super::plan::{Mount, What};
 use super::{Checker, Fate};
 
@@ -26,31 +28,41 @@ pub(super) struct Chosen {
     pub kind: Network,
     pub decision: DecisionId,
     pub internet: Option<Internet>,
+    pub names: Option<Vec<(Pattern, DecisionId)>>,
 }
 
 impl Checker<'_> {
     /// INVARIANT(network): without a decision there is no network.
-    pub(super) fn network(&mut self) -> Chosen {
+    pub(super) fn network(&mut self, keeping: &Keeping) -> Chosen {
         let (kind, decision) = self.draft.network.unwrap_or_else(|| {
             let decision = self.host_rule(Effect::Network, "none", "no policy decided on a network", "network");
             (Network::None, decision)
         });
         let openings = std::mem::take(&mut self.draft.openings);
-        let internet = if kind == Network::Internet {
-            self.name_servers_file();
-            Some(self.internet(decision, openings))
-        } else {
-            for (_, opening) in openings {
-                let why = format!("the network is `{}`, in which nothing is opened", kind.word());
-                self.fates.insert(opening, Fate::Idle(why));
-            }
-            None
-        };
-        Chosen {
+        let mut chosen = Chosen {
             kind,
             decision,
-            internet,
+            internet: None,
+            names: None,
+        };
+        match kind {
+            Network::Internet => {
+                self.name_servers_file();
+                chosen.internet = Some(self.internet(decision, openings));
+            }
+            Network::Allowlist => chosen.names = Some(self.named_hosts(openings, decision, keeping)),
+            Network::None | Network::Host => {
+                for (opening, decision) in openings {
+                    if let Opening::Names(pattern) = opening {
+                        self.idle_name(&pattern, decision, kind);
+                        continue;
+                    }
+                    let why = format!("the network is `{}`, in which nothing is opened", kind.word());
+                    self.fates.insert(decision, Fate::Idle(why));
+                }
+            }
         }
+        chosen
     }
 
     /// The host's name servers cannot be reached from this network: the forwarder takes their place.
@@ -93,6 +105,7 @@ impl Checker<'_> {
                 Opening::Address(end) => self.hole(end, decision, &mut parts),
                 Opening::HostPort(number) => self.carried(number, decision, &mut host_ports, &published),
                 Opening::Publish(number) => self.carried(number, decision, &mut published, &host_ports),
+                Opening::Names(pattern) => self.idle_name(&pattern, decision, Network::Internet),
             }
         }
         Internet {

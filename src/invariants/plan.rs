@@ -5,10 +5,12 @@ use std::ffi::OsString;
 
 use indexmap::IndexMap;
 
-use crate::draft::Network;
+use crate::draft::{Keeper, Network};
 use crate::host::git::Reservation;
 use crate::host::nix::daemon::Guard;
 use crate::net::Internet;
+use crate::net::broker::wire::Credential;
+use crate::net::name::Pattern;
 use crate::path::{EnvName, HostPath, SandboxPath};
 use crate::trace::DecisionId;
 
@@ -56,6 +58,8 @@ pub enum What {
     Link(OsString),
     /// A file with this content, without write access.
     Text(Vec<u8>),
+    /// The same, and after the content the broker's certificate, which is known once the broker runs.
+    Certificates(Vec<u8>),
     /// An empty, read-only directory over something that is hidden.
     MaskDirectory,
     /// An empty, read-only file over something that is hidden.
@@ -173,6 +177,34 @@ pub struct NixDaemon {
     pub decision: DecisionId,
 }
 
+/// Who holds Claude Code's credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// Who.
+    pub keeper: Keeper,
+    /// The decision behind it.
+    pub decision: DecisionId,
+    /// Where it is from, for people; `None` where nobody is logged in.
+    pub origin: Option<String>,
+    /// The credential itself, where it stays outside. It is in no text that is shown.
+    pub held: Option<Credential>,
+}
+
+/// The broker of one launch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broker {
+    /// The program.
+    pub program: HostPath,
+    /// Whether it speaks for Claude Code, or only lets named hosts be reached.
+    pub brokered: bool,
+    /// Whether the session is there to log in.
+    pub login: bool,
+    /// Certificates that it trusts beside its own: of the host, and those that the host adds for Claude Code.
+    pub roots: [Option<HostPath>; 2],
+    /// Where it notes what it refuses; `None` in a session that has no place of its own.
+    pub log: Option<HostPath>,
+}
+
 /// Everything the sandbox will be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -192,6 +224,12 @@ pub struct Parts {
     pub network_decision: DecisionId,
     /// What can be reached in the network `internet`, where it is that.
     pub internet: Option<Internet>,
+    /// The hosts that can be reached in the network `allowlist`, where it is that.
+    pub names: Option<Vec<(Pattern, DecisionId)>>,
+    /// Who holds Claude Code's credential.
+    pub credentials: Credentials,
+    /// The broker, where the launch starts one.
+    pub broker: Option<Broker>,
     /// The Nix daemon, where there is a word to say about it.
     pub nix: Option<NixDaemon>,
     /// The user id inside.
@@ -256,6 +294,24 @@ impl Plan {
     #[must_use]
     pub fn internet(&self) -> Option<&Internet> {
         self.parts.internet.as_ref()
+    }
+
+    /// The hosts that can be reached in the network `allowlist`; `None` where the network is another one.
+    #[must_use]
+    pub fn names(&self) -> Option<&[(Pattern, DecisionId)]> {
+        self.parts.names.as_deref()
+    }
+
+    /// Who holds Claude Code's credential.
+    #[must_use]
+    pub fn credentials(&self) -> &Credentials {
+        &self.parts.credentials
+    }
+
+    /// The broker, where the launch starts one.
+    #[must_use]
+    pub fn broker(&self) -> Option<&Broker> {
+        self.parts.broker.as_ref()
     }
 
     /// The Nix daemon, where there is a word to say about it.

@@ -14,6 +14,7 @@ use crate::trace::{DecisionId, Effect};
 use indexmap::IndexMap;
 
 use super::Checker;
+use super::credentials::Keeping;
 use super::plan::{Mount, Preparation, Variable, What};
 
 /// The place of the launcher's first process inside, which restores the signals and runs the command.
@@ -92,7 +93,7 @@ impl Checker<'_> {
             What::Bind { writable: true, .. } => Effect::ReadWrite,
             What::Tmpfs(_) | What::Dev => Effect::Tmpfs,
             What::Link(_) => Effect::Link,
-            What::Text(_) => Effect::Text,
+            What::Text(_) | What::Certificates(_) => Effect::Text,
             What::MaskDirectory | What::MaskFile => Effect::Mask,
         };
         let decision = self.host_rule(effect, at.to_string(), reason, "structure");
@@ -101,8 +102,8 @@ impl Checker<'_> {
     }
 
     /// The project's own state and the shared login.
-    pub(super) fn state_mounts(&mut self) -> State {
-        let mut state = state::plan(self.host);
+    pub(super) fn state_mounts(&mut self, keeping: &Keeping) -> State {
+        let mut state = state::plan(self.host, &keeping.login);
         for problem in std::mem::take(&mut state.problems) {
             self.refuse(problem);
         }
@@ -115,6 +116,7 @@ impl Checker<'_> {
             let effect = match &mount.what {
                 What::Bind { writable: true, .. } => Effect::ReadWrite,
                 What::Tmpfs(_) => Effect::Tmpfs,
+                What::Text(_) => Effect::Text,
                 _ => Effect::ReadOnly,
             };
             let decision = self.host_rule(effect, mount.at.to_string(), mount.reason, "state");
@@ -135,12 +137,16 @@ impl Checker<'_> {
     ) -> (Vec<OsString>, DecisionId) {
         let mut command: Vec<OsString> = vec![INIT.into()];
         let reason = match request.program {
-            Program::Claude => {
+            Program::Claude | Program::Login => {
                 match self.host.claude.as_ref() {
                     Ok(claude) => {
                         let claude = claude.clone();
                         command.extend(self.claude(&claude));
-                        command.push("--dangerously-skip-permissions".into());
+                        command.extend(if request.program == Program::Login {
+                            vec!["auth".into(), "login".into()]
+                        } else {
+                            vec![OsString::from("--dangerously-skip-permissions")]
+                        });
                     }
                     Err(missing) => {
                         let error = Diagnostic::new("claude-not-found", missing.to_string()).hint(missing.hint());
@@ -148,7 +154,10 @@ impl Checker<'_> {
                     }
                 }
                 command.extend(request.arguments.iter().cloned());
-                "Claude Code; the sandbox is the permission layer"
+                match request.program {
+                    Program::Login => "Claude Code, to log in",
+                    _ => "Claude Code; the sandbox is the permission layer",
+                }
             }
             Program::Shell => {
                 let shell = EnvName::new("SHELL")

@@ -1,5 +1,6 @@
 //! One test an invariant: a policy that breaks it, and the whole text of the refusal.
 
+mod broker;
 mod fixture;
 mod masks;
 mod mounts;
@@ -375,7 +376,7 @@ fn the_command_is_complete() {
              --setenv CLAUDE_SECURESTORAGE_CONFIG_DIR /home/u/.claude-auth\n--setenv CLAUDE_CODE_SANDBOXED 1\n--perms 0755\n--tmpfs /\n\
              --proc /proc\n--dev /dev\n--perms 1777\n--tmpfs /tmp\n--perms 0700\n--tmpfs /home/u\n--perms 0700\n--tmpfs /run/user/1000\n\
              --ro-bind /usr/bin/claudebox /run/claudebox/init\n--bind /home/u/p /home/u/p\n--ro-bind /home/u/.claudebox/instances/p-60ad706fe5335804/lock /run/claudebox/lock\n--bind {instance} /home/u/.claude\n\
-             --bind /home/u/.claudebox/auth /home/u/.claude-auth\n--ro-bind /home/u/.claudebox/CLAUDE.md /home/u/.claude/CLAUDE.md\n\
+             --perms 0700\n--tmpfs /home/u/.claude-auth\n--ro-bind /home/u/.claudebox/CLAUDE.md /home/u/.claude/CLAUDE.md\n\
              --perms 0700\n--tmpfs /home/u/.claude/sessions\n--perms 0444\n--ro-bind-data FILE0 /etc/claude-code/CLAUDE.md\n--perms 0444\n\
              --ro-bind-data FILE1 /etc/claude-code/managed-settings.d/50-claudebox.json\n--remount-ro /\n--lock-file /run/claudebox/lock\n--seccomp FILE2\n--chdir /home/u/p"
         )

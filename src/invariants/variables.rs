@@ -6,25 +6,28 @@ use std::os::unix::ffi::OsStrExt;
 use indexmap::IndexMap;
 
 use crate::diagnostic::Diagnostic;
-use crate::draft::{Secret, Setting, Verdict};
+use crate::draft::{Network, Secret, Setting, Verdict};
 use crate::floor;
 use crate::leak;
 use crate::path::EnvName;
 use crate::trace::{DecisionId, Effect};
 
-use super::plan::{Origin, Variable};
+use super::broker::{CERTIFICATES, CERTIFICATES_VARIABLE};
+use super::credentials::{Keeping, PROXIES};
+use super::plan::{Broker, Origin, Variable};
 use super::{Checker, Fate};
 
 impl Checker<'_> {
     /// Decides the whole environment. INVARIANT(clean-environment): it starts empty, and every variable has a decision.
-    pub(super) fn variables(&mut self) -> IndexMap<EnvName, Variable> {
+    pub(super) fn variables(&mut self, keeping: &Keeping, broker: Option<&Broker>) -> IndexMap<EnvName, Variable> {
         let mut variables = IndexMap::new();
         self.launcher_variables(&mut variables);
+        self.brokered_variables(&mut variables, keeping, broker);
         for setting in std::mem::take(&mut self.draft.settings) {
             self.set(&mut variables, setting);
         }
         for (name, (verdict, decision)) in std::mem::take(&mut self.draft.variables) {
-            self.pass(&mut variables, name, verdict, decision);
+            self.pass(&mut variables, name, verdict, decision, keeping);
         }
         variables
     }
@@ -84,6 +87,11 @@ impl Checker<'_> {
             return;
         }
         if let Some(earlier) = variables.get(&name) {
+            // Its certificates are in the launcher's file too.
+            if earlier.origin == Origin::Launcher && name.as_os_str() == CERTIFICATES_VARIABLE {
+                self.fates.insert(decision, Fate::Overridden(earlier.decision));
+                return;
+            }
             if earlier.origin == Origin::Launcher {
                 self.violation(
                     Diagnostic::new("reserved-variable", format!("`{name}` is set by the launcher"))
@@ -112,6 +120,7 @@ impl Checker<'_> {
         name: EnvName,
         verdict: Verdict,
         decision: DecisionId,
+        keeping: &Keeping,
     ) {
         if verdict == Verdict::Hide {
             return;
@@ -126,6 +135,10 @@ impl Checker<'_> {
         let Some(value) = self.host.variables.get(&name).cloned() else {
             return;
         };
+        if let Some((code, why)) = self.held_back(keeping, &name) {
+            self.fates.insert(decision, Fate::Clamped { code, why: why.into() });
+            return;
+        }
         let suspicion = self.suspicion(&name, &value);
         if let (Some(why), Verdict::Pass) = (&suspicion, verdict) {
             // INVARIANT(secret-variable): a secret passes only where the policy says that it knows it to be one.
@@ -149,6 +162,46 @@ impl Checker<'_> {
                 decision,
             },
         );
+    }
+
+    /// What stands for the credential that the broker holds, and how its certificate is known.
+    fn brokered_variables(
+        &mut self,
+        variables: &mut IndexMap<EnvName, Variable>,
+        keeping: &Keeping,
+        broker: Option<&Broker>,
+    ) {
+        let stand_in = keeping.variable;
+        let mut values: Vec<(&str, &str, &str)> = Vec::new();
+        values.extend(stand_in.map(|(name, value)| (name, value, "a placeholder: the real one stays outside")));
+        if broker.is_some_and(|broker| broker.brokered) {
+            let reason = "the broker's certificate, and those that the host adds";
+            values.push((CERTIFICATES_VARIABLE, CERTIFICATES, reason));
+        }
+        for (name, value, reason) in values {
+            let Ok(name) = EnvName::new(name) else { continue };
+            let decision = self.host_rule(Effect::Set, name.to_string(), reason, super::credentials::CODE);
+            let variable = Variable {
+                value: value.into(),
+                secret: false,
+                origin: Origin::Launcher,
+                decision,
+            };
+            variables.insert(name, variable);
+        }
+    }
+
+    /// Variables that lead past the broker, or hold what it keeps outside: the invariant, and why.
+    fn held_back(&self, keeping: &Keeping, name: &EnvName) -> Option<(&'static str, &'static str)> {
+        if self.stays_outside(keeping, name) {
+            return Some((
+                super::credentials::CODE,
+                "the broker speaks for Claude Code, and holds one credential alone",
+            ));
+        }
+        let named_hosts = matches!(self.draft.network, Some((Network::Allowlist, _)));
+        (named_hosts && PROXIES.iter().any(|proxy| name.as_os_str() == *proxy))
+            .then_some(("network", "in the network `allowlist` no proxy can be reached"))
     }
 
     /// Why a variable is taken for a secret, by the floor or by the policy's own patterns.

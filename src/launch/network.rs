@@ -1,10 +1,12 @@
-//! Attaches the network `internet` to this process, before it becomes bubblewrap. The order is the isolation:
+//! Attaches the networks `internet` and `allowlist` to this process, before it becomes bubblewrap. The order is the isolation:
 //!
 //! 1. what belongs to the host is opened while this process is still in the host's network: published ports, and the companions
 //!    that stay there;
 //! 2. this process moves into a user and a network namespace of its own, which has nothing but a loopback;
 //! 3. the rules are put in place, all or none;
 //! 4. only then is slirp4netns told to attach its interface, and it says when it is done.
+//!
+//! In the network `allowlist` there is no interface: the loopback leads to the broker, which stayed outside.
 //!
 //! Nothing has run inside up to here, and whatever fails on the way ends the launch.
 #![expect(clippy::disallowed_methods, reason = "starts the network's companions")]
@@ -29,12 +31,14 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use crate::diagnostic::Diagnostic;
 use crate::host::Host;
 use crate::host::tree::plain;
-use crate::invariants::plan::Plan;
+use crate::invariants::plan::{Broker, Plan};
 use crate::net::helper::{NAME, Role};
 use crate::net::{Internet, Port, nftables, route};
 use crate::path::{HostPath, printable};
 use crate::sys::namespace;
 use crate::sys::netlink::{Service, Socket};
+
+use super::broker::Running;
 
 /// How long slirp4netns may take to attach. It takes milliseconds; a machine under heavy load may take longer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -48,45 +52,121 @@ const WAY_OUT: &str = "`--net none` needs none of this; `--net host` does not ei
 /// What is needed to attach the network.
 #[derive(Clone, Copy, Debug)]
 pub struct Needs<'launch> {
-    slirp: &'launch HostPath,
-    internet: &'launch Internet,
+    plan: &'launch Plan,
+    /// The way out of the network `internet`.
+    internet: Option<(&'launch HostPath, &'launch Internet)>,
     uid: u32,
     gid: u32,
 }
 
-/// What a plan needs for its network: nothing, unless it is `internet`.
+/// What bubblewrap is given of the network.
+#[derive(Debug)]
+pub struct Attached {
+    /// Must stay open as long as the network is wanted.
+    pub lifeline: OwnedFd,
+    /// The certificate of the broker; empty where there is none.
+    pub certificate: Vec<u8>,
+}
+
+/// What a plan needs for its network: nothing, unless it is one of the sandbox's own with a way out.
 ///
 /// INVARIANT(network): asked before the user is, so that a launch that cannot be isolated is refused at once.
 ///
 /// # Errors
 /// Something that must be there is missing: what, and how to get it.
 pub fn needs<'launch>(plan: &'launch Plan, host: &'launch Host) -> Result<Option<Needs<'launch>>, Diagnostic> {
-    let Some(internet) = plan.internet() else {
-        return Ok(None);
+    let internet = match (plan.internet(), plan.names()) {
+        (Some(internet), _) => {
+            let slirp = host.network.slirp.as_ref().map_err(Clone::clone)?;
+            host.network.tun.clone()?;
+            Some((slirp, internet))
+        }
+        (None, Some(_)) => None,
+        (None, None) => return Ok(None),
     };
-    let slirp = host.network.slirp.as_ref().map_err(Clone::clone)?;
-    host.network.tun.clone()?;
     Ok(Some(Needs {
-        slirp,
+        plan,
         internet,
         uid: host.uid,
         gid: host.gid,
     }))
 }
 
-/// Attaches it. What comes back must stay open as long as the network is wanted.
+/// Attaches it.
 ///
 /// # Errors
 /// The step that failed. This process may be in other namespaces then, and must end.
-pub fn attach(needs: &Needs) -> Result<OwnedFd, Diagnostic> {
-    let internet = needs.internet;
-    let published = listeners(&internet.published, true)?;
-    let mut slirp =
-        Slirp::wait_outside(needs.slirp).map_err(|error| failed("start the network's companion", &error))?;
-    let outside = (!internet.host_ports.is_empty()).then(forwarder).transpose()?;
+pub fn attach(needs: &Needs) -> Result<Attached, Diagnostic> {
+    let Some(broker) = needs.plan.broker() else {
+        let lifeline = way_out(needs, None)?;
+        let missing = || failed("attach the network", &io::Error::other("there is no way out"));
+        return Ok(Attached {
+            lifeline: lifeline.ok_or_else(missing)?,
+            certificate: Vec::new(),
+        });
+    };
+    // Outside, where it stays; it starts while the rest is made.
+    let mut running = Running::start(&broker.program)?;
+    // INVARIANT(brokered-credential): whoever cannot be served starts nothing.
+    let attached = way_out(needs, Some((&running, broker))).and_then(|lifeline| {
+        let certificate = running.certificate()?;
+        let lifeline = lifeline.map_or_else(|| running.lifeline().try_clone_to_owned(), Ok);
+        let lifeline = lifeline.map_err(|error| failed("keep the broker's descriptor", &error))?;
+        Ok(Attached { lifeline, certificate })
+    });
+    if attached.is_err() {
+        running.end();
+    }
+    attached
+}
+
+/// Moves this process into a network of its own and makes the ways that lead out of it. What comes back holds slirp4netns, where
+/// that is one of them.
+fn way_out(needs: &Needs, broker: Option<(&Running, &Broker)>) -> Result<Option<OwnedFd>, Diagnostic> {
+    let running = broker.map(|(running, _)| running);
+    let way_out = needs
+        .internet
+        .map(|(slirp, internet)| outside(slirp, internet, running))
+        .transpose()?;
 
     namespace::enter(needs.uid, needs.gid).map_err(|wrong| namespaces(&wrong))?;
     loopback_up().map_err(|error| failed("switch the loopback on", &error))?;
+    if let Some((running, broker)) = broker {
+        running.tell(needs.plan, broker)?;
+    }
+    match (way_out, needs.internet) {
+        (Some(way_out), Some((_, internet))) => inside(way_out, internet).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// What of the network `internet` belongs to the host's own.
+struct Outside {
+    slirp: Slirp,
+    published: Vec<(TcpListener, u16)>,
+    forwarder: Option<OwnedFd>,
+}
+
+/// Opens what belongs to the host while this process is still there. bubblewrap can hold one lifeline alone, slirp4netns's: the
+/// broker's is held by slirp4netns, with which it ends.
+fn outside(slirp: &HostPath, internet: &Internet, broker: Option<&Running>) -> Result<Outside, Diagnostic> {
+    let published = listeners(&internet.published, true)?;
+    let slirp = Slirp::wait_outside(slirp, broker).map_err(|error| failed("start the network's companion", &error))?;
+    let forwarder = (!internet.host_ports.is_empty()).then(forwarder).transpose()?;
+    Ok(Outside {
+        slirp,
+        published,
+        forwarder,
+    })
+}
+
+/// Makes the network `internet` in the namespace of this process.
+fn inside(outside: Outside, internet: &Internet) -> Result<OwnedFd, Diagnostic> {
+    let Outside {
+        mut slirp,
+        published,
+        forwarder: outside,
+    } = outside;
     settings();
     // INVARIANT(network): the rules are there before any interface is.
     filter(internet).map_err(|error| rules(&error))?;
@@ -131,7 +211,7 @@ struct Slirp {
 
 impl Slirp {
     /// Starts the companion that waits in the host's namespaces.
-    fn wait_outside(slirp: &HostPath) -> io::Result<Self> {
+    fn wait_outside(slirp: &HostPath, broker: Option<&Running>) -> io::Result<Self> {
         let (go, lifeline) = pipe_with(PipeFlags::CLOEXEC)?;
         let (ready, say_ready) = pipe_with(PipeFlags::CLOEXEC)?;
         let log = log_file()?;
@@ -140,13 +220,9 @@ impl Slirp {
             say_ready.as_raw_fd().to_string().into(),
             std::process::id().to_string().into(),
         ];
-        companion(
-            Role::Slirp,
-            &words,
-            go.into(),
-            log.try_clone()?.into(),
-            &[say_ready.as_fd()],
-        )?;
+        let mut keep = vec![say_ready.as_fd()];
+        keep.extend(broker.map(Running::lifeline));
+        companion(Role::Slirp, &words, go.into(), log.try_clone()?.into(), &keep)?;
         Ok(Self { lifeline, ready, log })
     }
 
@@ -161,7 +237,7 @@ impl Slirp {
         if self.is_ready() {
             return Ok(lifeline);
         }
-        let said = self.said();
+        let said = said(&mut self.log);
         let why = if said.is_empty() {
             "it did not say why".to_string()
         } else {
@@ -182,23 +258,23 @@ impl Slirp {
         let mut byte = [0; 1];
         matches!(answered, Ok(1)) && matches!(rustix::io::read(&self.ready, &mut byte), Ok(1)) && byte == *b"1"
     }
+}
 
-    /// What it said, in one line.
-    fn said(&mut self) -> String {
-        let mut text = Vec::new();
-        let read = self.log.rewind().and_then(|()| self.log.read_to_end(&mut text));
-        let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
-        let text = String::from_utf8_lossy(text.get(..end).unwrap_or_default());
-        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        match read {
-            Ok(_) => printable(std::ffi::OsStr::new(&lines.join("; "))),
-            Err(error) => plain(&error),
-        }
+/// What a companion said, in one line.
+pub(super) fn said(log: &mut File) -> String {
+    let mut text = Vec::new();
+    let read = log.rewind().and_then(|()| log.read_to_end(&mut text));
+    let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+    let text = String::from_utf8_lossy(text.get(..end).unwrap_or_default());
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    match read {
+        Ok(_) => printable(std::ffi::OsStr::new(&lines.join("; "))),
+        Err(error) => plain(&error),
     }
 }
 
-/// A file in memory that cannot grow: what slirp4netns says later in the session is lost and takes no room.
-fn log_file() -> io::Result<File> {
+/// A file in memory that cannot grow: what a companion says later in the session is lost and takes no room.
+pub(super) fn log_file() -> io::Result<File> {
     let file = memfd_create("claudebox-network", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
     ftruncate(&file, LOG_MAX)?;
     fcntl_add_seals(&file, SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;

@@ -1,6 +1,6 @@
 //! Ranges that are never the internet: private networks, tailnets, links, machines' own services. Data with its reasons.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::address::Prefix;
 
@@ -67,6 +67,20 @@ pub const NEVER: [(Ipv4Addr, &str); 1] = [(
     "the service by which Alibaba's cloud gives machines their credentials",
 )];
 
+/// Whether an address is one of the internet. Of IPv6 that is the range of single receivers (2000::/3, RFC 4291) without those that
+/// carry an address of IPv4, which can be any: Teredo (RFC 4380) and 6to4 (RFC 3056).
+#[must_use]
+pub fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(four) => !CLOSED.iter().any(|range| range.prefix.contains(four)),
+        IpAddr::V6(six) => {
+            let [first, second, ..] = six.segments();
+            let carries_four = first == 0x2002 || (first == 0x2001 && second < 0x200);
+            first & 0xe000 == 0x2000 && !carries_four
+        }
+    }
+}
+
 /// Why a policy cannot open a port of this address; `None` if it can.
 #[must_use]
 pub fn never_opened(address: Ipv4Addr) -> Option<&'static str> {
@@ -105,6 +119,39 @@ mod tests {
             [203, 0, 113, 1],
         ] {
             assert_eq!(never_opened(Ipv4Addr::from(address)), None, "{address:?}");
+        }
+    }
+
+    #[test]
+    fn the_internet_is_what_is_left() {
+        for address in [
+            "0.0.0.0",
+            "10.1.1.1",
+            "100.64.0.1",
+            "127.0.0.1",
+            "169.254.169.254",
+            "172.31.0.1",
+            "192.0.0.192",
+            "192.168.0.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::ffff:8.8.8.8",
+            "64:ff9b::7f00:1",
+            "2001::1",
+            "2002:7f00:1::",
+            "fc00::1",
+            "fd00::1",
+            "fe80::1",
+            "ff02::1",
+        ] {
+            assert!(!is_public(address.parse().unwrap()), "{address}");
+        }
+        for address in ["8.8.8.8", "172.32.0.1", "203.0.113.10", "2606:4700::1", "2001:4860::1"] {
+            assert!(is_public(address.parse().unwrap()), "{address}");
         }
     }
 

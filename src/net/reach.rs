@@ -9,6 +9,8 @@ use crate::invariants::plan::Parts;
 use crate::trace::DecisionId;
 
 use super::address::{Transport, port_number};
+use super::broker::BROKERED;
+use super::name::Name;
 use super::rules::{Answer, Packet};
 use super::{NAME_SERVER, Port};
 
@@ -103,6 +105,11 @@ pub enum Reach {
 #[must_use]
 pub fn ask(plan: &Parts, target: &Target) -> Reach {
     let decision = plan.network_decision;
+    if let Place::Name(name) = &target.place
+        && let Some(reach) = ask_broker(plan, name, target)
+    {
+        return reach;
+    }
     let address = match &target.place {
         Place::Address(address) => *address,
         Place::Name(name) if name == "localhost" || name.ends_with(".localhost") => {
@@ -113,6 +120,12 @@ pub fn ask(plan: &Parts, target: &Target) -> Reach {
                 return Reach::Shut {
                     decision,
                     what: NO_NETWORK,
+                };
+            }
+            Network::Allowlist => {
+                return Reach::Shut {
+                    decision,
+                    what: "no `net::allow_host` names it, so its name does not resolve",
                 };
             }
             Network::Host => {
@@ -176,13 +189,43 @@ pub fn ask(plan: &Parts, target: &Target) -> Reach {
                 what: "no rule lets it out",
             },
         },
-        (Network::None, _) if loopback => Reach::Open { decision, what: OWN },
+        (Network::Allowlist, _) if !loopback => Reach::Shut {
+            decision,
+            what: "in this network hosts are reached by name alone",
+        },
+        (Network::None | Network::Allowlist, _) if loopback => Reach::Open { decision, what: OWN },
         _ => Reach::Shut {
             decision,
             what: NO_NETWORK,
         },
     }
 }
+
+/// What the broker does with a name; `None` where it has nothing to do with it.
+fn ask_broker(plan: &Parts, name: &str, target: &Target) -> Option<Reach> {
+    let name: Name = name.parse().ok()?;
+    let brokered = plan.broker.as_ref().is_some_and(|broker| broker.brokered);
+    let own = BROKERED.iter().any(|(brokered, _)| name.as_str() == *brokered);
+    let names = plan.names.as_ref();
+    let allowed = names.and_then(|names| names.iter().find(|(pattern, _)| pattern.matches(&name)));
+    let (decision, what, ports): (DecisionId, &str, &[u16]) = if brokered && own {
+        let what = "the broker answers there, and speaks for Claude Code";
+        (plan.credentials.decision, what, &[443])
+    } else {
+        let (_, decision) = allowed?;
+        (*decision, "the broker carries the connection over to it", &PORTS)
+    };
+    let open = target.transport == Transport::Tcp && ports.contains(&target.port);
+    Some(if open {
+        Reach::Open { decision, what }
+    } else {
+        let what = "the broker answers on the ports of the web alone, 443 and 80";
+        Reach::Shut { decision, what }
+    })
+}
+
+/// The ports on which named hosts are reached.
+const PORTS: [u16; 2] = [443, 80];
 
 const OWN: &str = "it is the sandbox's own loopback, not this host's";
 const AS_HOST: &str = "the network is this host's own: what this host can reach, the sandbox can";

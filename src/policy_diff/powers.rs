@@ -6,10 +6,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use crate::draft::Network;
+use crate::draft::{Keeper, Network};
 use crate::host::Host;
 use crate::invariants::Fate;
 use crate::invariants::plan::{Parts, What};
+use crate::net::name::Pattern;
 use crate::path::printable;
 use crate::policy_test::host::HOME;
 use crate::request::{Program, Request};
@@ -102,7 +103,7 @@ impl Powers {
                 .map(|path| path.as_os_str().to_os_string())
                 .unwrap_or_default(),
             Some(What::Link(target)) => target.clone(),
-            Some(What::Text(content)) => crate::state::digest_of(content).into(),
+            Some(What::Text(content) | What::Certificates(content)) => crate::state::digest_of(content).into(),
             _ => OsString::new(),
         };
         Amount {
@@ -117,6 +118,11 @@ impl Powers {
         Some((parts.network, self.site(parts.network_decision)))
     }
 
+    fn keeper(&self) -> Option<(Keeper, Option<Site>)> {
+        let credentials = &self.parts()?.credentials;
+        Some((credentials.keeper, self.site(credentials.decision)))
+    }
+
     /// Decisions that say by themselves what is open or guarded, where they stand.
     fn rules(&self) -> BTreeMap<(&'static str, String), Option<Site>> {
         let stands = |id: DecisionId| {
@@ -124,6 +130,12 @@ impl Powers {
                 self.decided.verdict.fates.get(&id),
                 Some(Fate::Overridden(_) | Fate::Refused(_) | Fate::Clamped { .. })
             )
+        };
+        // A host that is named counts in the network that is made of names.
+        let named = |id: DecisionId, decision: &Decision| {
+            decision.effect == Effect::Open
+                && decision.subject.parse::<Pattern>().is_ok()
+                && matches!(self.decided.verdict.fates.get(&id), Some(Fate::Idle(_)))
         };
         let rule = |(id, decision): (DecisionId, &Decision)| {
             let word = match decision.effect {
@@ -135,7 +147,8 @@ impl Powers {
                 _ => return None,
             };
             let said = matches!(decision.site, Site::Script { .. });
-            (said && stands(id)).then(|| ((word, decision.subject.clone()), Some(decision.site.clone())))
+            (said && stands(id) && !named(id, decision))
+                .then(|| ((word, decision.subject.clone()), Some(decision.site.clone())))
         };
         self.decided.trace.iter().filter_map(rule).collect()
     }
@@ -167,7 +180,16 @@ pub fn change(old: &Powers, new: &Powers) -> Vec<Change> {
         && was != is
     {
         let text = format!("the network is `{}`, not `{}`", is.word(), was.word());
-        changes.push((text, width(is).cmp(&width(was)), site.or(first)));
+        changes.push((text, is.width().cmp(&was.width()), site.or(first)));
+    }
+    if let (Some((was, first)), Some((is, site))) = (old.keeper(), new.keeper())
+        && was != is
+    {
+        let (text, order) = match is {
+            Keeper::Sandbox => ("Claude Code's login is inside", Ordering::Greater),
+            Keeper::Broker => ("Claude Code's login stays outside", Ordering::Less),
+        };
+        changes.push((text.into(), order, site.or(first)));
     }
     let (before, after) = (old.rules(), new.rules());
     for rule in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
@@ -236,13 +258,5 @@ fn compare(subject: &str, was: Option<&Amount>, is: Option<&Amount>, words: &[&s
         changes.push((format!("{subject} {word}"), order, site));
     } else if was.form != is.form {
         changes.push((format!("{subject} is another one"), order, site));
-    }
-}
-
-fn width(network: Network) -> u8 {
-    match network {
-        Network::None => 0,
-        Network::Internet => 1,
-        Network::Host => 2,
     }
 }

@@ -52,7 +52,11 @@ fn what_one_line_does() {
         (
             String::new(),
             "fn network(host) { net::none(\"x\"); }\n".into(),
-            "narrows\n  /etc/resolv.conf is not seen any more\n  /nix/var is not seen any more (on nix)\n  the network is `none`, not `internet`  new.rhai:1\n",
+            "narrows\n  /etc/resolv.conf is not seen any more\n  /nix/var is not seen any more (on nix)\n  \
+             Claude Code's login stays outside  policy/policy.rhai:96\n  the network is `none`, not `internet`  new.rhai:1\n  \
+             variable ANTHROPIC_API_KEY enters no more (on nix, usr, worktree)  policy/policy.rhai:23\n  \
+             variable CLAUDE_CODE_OAUTH_TOKEN enters no more (on nix, usr, worktree)  policy/policy.rhai:23\nchanges\n  \
+             variable ANTHROPIC_AUTH_TOKEN is another one (on nix, usr, worktree)\n  ~/.claude-auth is another one\n",
         ),
         (
             "fn secrets(host) { base::secrets(host); secret::path(\"~/vault\", \"x\"); }\n".into(),

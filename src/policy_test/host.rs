@@ -37,6 +37,8 @@ pub struct Described {
     pub nix_daemon: bool,
     /// Nix's registry for inside.
     pub nix_registry: Option<String>,
+    /// Whether the broker is installed.
+    pub broker: bool,
     /// Whether the locale of the variables is missing.
     pub no_locale: bool,
     /// The trusted certificates.
@@ -56,7 +58,7 @@ impl Described {
         }
         tree.describe(Path::new(HOME), Kind::Directory, 1000, b"");
         tree.describe(project, Kind::Directory, 1000, b"");
-        for program in ["/usr/bin/bwrap", "/usr/bin/claudebox"] {
+        for program in ["/usr/bin/bwrap", "/usr/bin/claudebox", "/usr/bin/claudebox-broker"] {
             tree.describe(Path::new(program), Kind::File, 0, b"");
         }
         if self.nix {
@@ -99,6 +101,10 @@ impl Described {
         }
         if self.nix_daemon {
             host.nix_daemon = Daemon::only(Access::Open);
+        }
+        if self.broker {
+            host.broker = HostPath::new("/usr/bin/claudebox-broker")
+                .map_err(|_| crate::diagnostic::Diagnostic::new("internal", "a path"));
         }
         host.nix_registry.clone_from(&self.nix_registry);
         host.locale_works = !self.no_locale;

@@ -1,12 +1,13 @@
 //! The words of a policy's test: `given::` describes a host, `expect::` says what must come of it. One table, which the
 //! engine and the book read.
 
+mod network;
+
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::diagnostic::Diagnostic;
-use crate::draft::Network;
 use crate::host::tree::Kind;
 use crate::invariants::plan::What;
 use crate::path::{EnvName, HostPath, printable};
@@ -15,6 +16,7 @@ use crate::view::{Seen, View};
 
 use super::State;
 use super::host::HOME;
+use network::{credentials, network, reached};
 
 /// One word with one list of parameters.
 pub struct Word {
@@ -89,6 +91,8 @@ words! {
         => |s, _| { s.given.nix = true; Ok(()) };
     "given" "nix_daemon" (): "a Nix daemon that may be shown"
         => |s, _| { s.given.nix_daemon = true; Ok(()) };
+    "given" "broker" (): "the broker is installed"
+        => |s, _| { s.given.broker = true; Ok(()) };
     "given" "nix_registry" ("json"): "Nix's registry for inside, of a claudebox built by its flake"
         => |s, a| { s.given.nix_registry = Some(shown(&arg(a, 0))); Ok(()) };
     "given" "no_locale" (): "the locale that the variables name is not installed"
@@ -119,8 +123,14 @@ words! {
         => |s, a| text(s, &arg(a, 0), &arg(a, 1));
     "expect" "link" ("path", "target"): "the policy puts a link there"
         => |s, a| link(s, &arg(a, 0), &arg(a, 1));
-    "expect" "network" ("mode"): "the network is `none`, `internet` or `host`"
+    "expect" "network" ("mode"): "the network is `none`, `allowlist`, `internet` or `host`"
         => |s, a| network(s, &shown(&arg(a, 0)));
+    "expect" "credentials" ("keeper"): "Claude Code's login is held by the `broker`, or enters: `pass`"
+        => |s, a| credentials(s, &shown(&arg(a, 0)));
+    "expect" "reached" ("name"): "in the network `allowlist` the host of this name can be reached"
+        => |s, a| reached(s, &shown(&arg(a, 0)), true);
+    "expect" "unreached" ("name"): "in the network `allowlist` the host of this name cannot be reached"
+        => |s, a| reached(s, &shown(&arg(a, 0)), false);
     "expect" "reason" ("subject", "text"): "the last decision about a variable, a path inside or a network has this reason"
         => |s, a| reason(s, &arg(a, 0), &shown(&arg(a, 1)));
 }
@@ -345,25 +355,6 @@ fn link(state: &mut State, path: &OsString, target: &OsString) -> Done {
         }),
         None => Err(format!("nothing is mounted at `{}`", printable(path)).into()),
     }
-}
-
-fn network(state: &mut State, mode: &str) -> Done {
-    accepted(state)?;
-    let decided = &state.outcome().1;
-    let Some(parts) = decided.verdict.parts() else {
-        return Ok(());
-    };
-    let seen: Network = parts.network;
-    if seen.word() == mode {
-        return Ok(());
-    }
-    Err(Failure {
-        message: format!("the network is `{}`", seen.word()),
-        decided: decided
-            .trace
-            .get(parts.network_decision)
-            .map(|decision| decision.site.clone()),
-    })
 }
 
 fn reason(state: &mut State, subject: &OsString, text: &str) -> Done {

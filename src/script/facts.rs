@@ -145,6 +145,12 @@ pub const FACTS: &[Fact] = &[
         get: |host| host.nix_registry.clone().map_or(Dynamic::UNIT, Dynamic::from),
     },
     Fact {
+        name: "broker",
+        kind: "truth value",
+        doc: "whether the broker is installed, which holds Claude Code's login outside",
+        get: |h| h.broker.is_ok().into(),
+    },
+    Fact {
         name: "time_zone",
         kind: "text",
         doc: "the time zone's name, such as `Europe/Berlin`",

@@ -13,16 +13,19 @@ pub enum Hook {
     Mounts,
     /// Which network?
     Network,
+    /// Who holds Claude Code's credential?
+    Credentials,
 }
 
 impl Hook {
     /// All hooks, in the order in which they are called.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Secrets,
         Self::Variable,
         Self::Environment,
         Self::Mounts,
         Self::Network,
+        Self::Credentials,
     ];
 
     /// The function's name in a script.
@@ -34,6 +37,7 @@ impl Hook {
             Self::Secrets => "secrets",
             Self::Mounts => "mounts",
             Self::Network => "network",
+            Self::Credentials => "credentials",
         }
     }
 

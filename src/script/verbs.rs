@@ -9,14 +9,14 @@ use std::os::unix::ffi::OsStrExt;
 use rhai::Dynamic;
 
 use crate::diagnostic::Diagnostic;
-use crate::draft::{Mount, Network, Opening, Request, Secret, Setting, Verdict};
+use crate::draft::{Keeper, Mount, Network, Opening, Request, Secret, Setting, Verdict};
 use crate::path::{EnvName, HostPath, SandboxPath, printable};
 use crate::trace::{Effect, Site};
 
 use super::facts::OsText;
 use super::hook::Hook;
 use super::recorder::{REASON_MAX, Recorder};
-use network::opening;
+use network::{credential, opening};
 
 /// What a parameter takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,6 +188,10 @@ verbs! {
         => |r, a, site| network(r, a, site, Network::None);
     "net" "internet" (WHY) in Network: "a network of its own: the internet, neither the local network nor the host"
         => |r, a, site| network(r, a, site, Network::Internet);
+    "net" "allowlist" (WHY) in Network: "a network of its own: the hosts that `net::allow_host` names, and nothing else"
+        => |r, a, site| network(r, a, site, Network::Allowlist);
+    "net" "allow_host" (NAME, WHY) in Network: "in the network `allowlist`: a host by its name, on ports 443 and 80; `*.example.org` stands for all names below that one"
+        => |r, a, site| { let names = a.pattern(0)?; opening(r, a, site, Effect::Open, names.to_string(), Opening::Names(names)) };
     "net" "host" (WHY) in Network: "the host's own network, not isolated"
         => |r, a, site| network(r, a, site, Network::Host);
     "net" "allow" (ADDRESS, WHY) in Network: "opens one port of an address of the local network: `192.168.1.20:5432`, or `192.168.1.1:53/udp`"
@@ -196,6 +200,10 @@ verbs! {
         => |r, a, site| { let port = a.port(0)?; opening(r, a, site, Effect::Open, format!("localhost:{port}"), Opening::HostPort(port)) };
     "net" "publish" (PORT, WHY) in Network: "shows a TCP port of the sandbox's loopback on the host's loopback"
         => |r, a, site| { let port = a.port(0)?; opening(r, a, site, Effect::Publish, format!("localhost:{port}"), Opening::Publish(port)) };
+    "credential" "broker" (WHY) in Credentials: "the broker holds Claude Code's login outside, and inside is a placeholder; where it cannot, what was said before counts"
+        => |r, a, site| credential(r, a, site, Keeper::Broker);
+    "credential" "pass" (WHY) in Credentials: "Claude Code's own login is inside; the audit marks it"
+        => |r, a, site| credential(r, a, site, Keeper::Sandbox);
 }
 
 /// The arguments of one call and what is needed to say what is wrong with them.

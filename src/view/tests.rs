@@ -6,9 +6,10 @@ use std::rc::Rc;
 use indexmap::IndexMap;
 
 use super::*;
-use crate::draft::Network;
+use crate::draft::{Keeper, Network};
 use crate::host;
 use crate::host::tree::{Kind as Is, Tree};
+use crate::invariants::plan::Credentials;
 use crate::trace::{DecisionId, Effect, Site, Trace};
 
 fn host() -> Rc<Host> {
@@ -76,6 +77,14 @@ fn parts() -> Parts {
             .collect(),
         network: Network::None,
         internet: None,
+        names: None,
+        credentials: Credentials {
+            keeper: Keeper::Broker,
+            decision: decision(),
+            origin: None,
+            held: None,
+        },
+        broker: None,
         nix: None,
         reserved: Vec::new(),
         links: Vec::new(),

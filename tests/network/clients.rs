@@ -26,6 +26,13 @@ server.listen(Number(process.env.PORT), '203.0.113.10', () => console.log('ready
 process.stdin.on('end', () => process.exit(0)).resume();
 ";
 
+/// The lab's site on the port of the web, for tests that reach it by its name alone: the certificate to trust.
+pub fn site() -> std::path::PathBuf {
+    static SITE: std::sync::OnceLock<Server> = std::sync::OnceLock::new();
+    SITE.get_or_init(|| Server::start(443)).certificate()
+}
+
+#[derive(Debug)]
 struct Server {
     child: Child,
     directory: tempfile::TempDir,

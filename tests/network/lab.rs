@@ -25,7 +25,8 @@ use crate::support::user::need_root;
 pub struct Namespace(OwnedFd);
 
 impl Namespace {
-    fn new() -> Self {
+    /// A new one, with nothing in it but a loopback that is down.
+    pub fn new() -> Self {
         std::thread::spawn(|| {
             unshare(UnshareFlags::NEWNET);
             for file in ["all", "default"] {
@@ -58,7 +59,7 @@ impl Namespace {
     }
 
     /// Runs lines of ip(8).
-    fn ip(&self, lines: &str) {
+    pub fn ip(&self, lines: &str) {
         self.run(|| {
             let mut ip = Command::new("ip")
                 .args(["-batch", "-"])
@@ -110,17 +111,9 @@ impl Lab {
     /// Runs a test on the user's machine, whose file of name servers has this content.
     pub fn on_machine_with<T: Send>(&self, resolv_conf: &str, test: impl FnOnce() -> T + Send) -> T {
         self.machine.run(|| {
-            // Files of the thread's own: what is mounted here, nobody else sees.
-            unshare(UnshareFlags::NEWNS);
-            let file = tempfile::NamedTempFile::new().expect("a file in /tmp");
-            std::fs::write(file.path(), resolv_conf).expect("our own file");
-            let path = file.path().display();
+            let _file = with_name_servers(resolv_conf);
             // The device is there for every user, as on most systems, whatever this machine's is like.
-            let script = format!(
-                "mount --make-rprivate / && chmod 644 {path} && mount --bind {path} /etc/resolv.conf && \
-                 mount -t tmpfs tmpfs /dev/net && mknod /dev/net/tun c 10 200 && chmod 666 /dev/net/tun"
-            );
-            shell(&script);
+            shell("mount -t tmpfs tmpfs /dev/net && mknod /dev/net/tun c 10 200 && chmod 666 /dev/net/tun");
             test()
         })
     }
@@ -129,6 +122,18 @@ impl Lab {
     pub fn on_machine<T: Send>(&self, test: impl FnOnce() -> T + Send) -> T {
         self.on_machine_with("nameserver 192.168.77.1\nsearch lan\noptions timeout:1\n", test)
     }
+}
+
+/// Gives this thread a file of name servers of its own, while the value lives: what is mounted here, nobody else sees.
+pub fn with_name_servers(resolv_conf: &str) -> tempfile::NamedTempFile {
+    unshare(UnshareFlags::NEWNS);
+    let file = tempfile::NamedTempFile::new().expect("a file in /tmp");
+    std::fs::write(file.path(), resolv_conf).expect("our own file");
+    let path = file.path().display();
+    shell(&format!(
+        "mount --make-rprivate / && chmod 644 {path} && mount --bind {path} /etc/resolv.conf"
+    ));
+    file
 }
 
 /// Runs a script that must succeed.

@@ -104,6 +104,7 @@ fn copy(cli: &Cli) -> Cli {
         explain: cli.explain.clone(),
         html: cli.html.clone(),
         policy: cli.policy.clone(),
+        allow_host: cli.allow_host.clone(),
         profile: cli.profile.clone(),
         mount_ro: cli.mount_ro.clone(),
         mount_rw: cli.mount_rw.clone(),

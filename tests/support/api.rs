@@ -56,6 +56,8 @@ struct State {
     requests: Mutex<Vec<Request>>,
     tokens: Mutex<Tokens>,
     messages: AtomicU64,
+    /// Whether a message needs the access token that is in force.
+    strict: AtomicBool,
     stopping: AtomicBool,
     /// Where `CONNECT` leads: a process that takes TLS off and comes back to this server.
     tls: Mutex<Option<SocketAddr>>,
@@ -102,6 +104,11 @@ impl Api {
     /// Tells where `CONNECT` leads.
     pub fn set_tls(&self, address: SocketAddr) {
         *self.state.tls.lock().expect("the stub's lock") = Some(address);
+    }
+
+    /// From now on a message is refused without the access token that is in force.
+    pub fn be_strict(&self) {
+        self.state.strict.store(true, Ordering::SeqCst);
     }
 
     /// All requests so far.
@@ -211,9 +218,23 @@ fn answer(state: &State, request: &Request, writer: &mut impl Write) -> io::Resu
         ("GET", "/api/hello" | "/v1/oauth/hello") => reply(writer, 200, &json!({"message": "hello"})),
         ("POST", "/v1/messages/count_tokens") => reply(writer, 200, &json!({"input_tokens": 10})),
         ("POST", "/v1/oauth/token") => renew(state, request, writer),
+        ("POST", "/v1/messages") if state.refuses(request) => reply(
+            writer,
+            401,
+            &failure("authentication_error", "the token is not in force"),
+        ),
         ("POST", "/v1/messages") => message(state, request, writer),
         ("POST", _) => reply(writer, 200, &json!({})),
         _ => reply(writer, 404, &failure("not_found_error", "there is nothing here")),
+    }
+}
+
+impl State {
+    /// Whether a request lacks the access token that is in force, where that is looked at.
+    fn refuses(&self, request: &Request) -> bool {
+        let current = self.tokens.lock().expect("the stub's lock").current;
+        self.strict.load(Ordering::SeqCst)
+            && request.header("authorization") != Some(&format!("Bearer {}", access_token(current)))
     }
 }
 
@@ -233,10 +254,12 @@ fn failure(kind: &str, text: &str) -> Value {
 
 /// Hands out the next pair of tokens for the one refresh token that is in force.
 fn renew(state: &State, request: &Request, writer: &mut impl Write) -> io::Result<()> {
+    // A code, whatever it is, is a login of its own.
+    let code = request.body["grant_type"] == "authorization_code";
     let given = request.body["refresh_token"].as_str().unwrap_or_default();
     let number = {
         let mut tokens = state.tokens.lock().expect("the stub's lock");
-        if given != refresh_token(tokens.current) {
+        if !code && given != refresh_token(tokens.current) {
             tokens.refused.push(given.to_owned());
             None
         } else {

@@ -24,6 +24,8 @@ pub struct Test {
     variables: BTreeMap<OsString, OsString>,
     before: Vec<String>,
     args: Vec<String>,
+    /// The program, below the directory of programs.
+    program: &'static str,
     directory: String,
     stdin: Option<String>,
     stdout: String,
@@ -58,6 +60,7 @@ impl Test {
             variables: BTreeMap::new(),
             before: Vec::new(),
             args: Vec::new(),
+            program: "claudebox",
             directory: "[PROJECT]".to_owned(),
             stdin: None,
             stdout: String::new(),
@@ -73,6 +76,18 @@ impl Test {
     /// Runs as `user`.
     pub fn who(mut self, user: User) -> Self {
         self.user = user;
+        self
+    }
+
+    /// Starts the program that has the broker beside it.
+    pub fn with_broker(mut self) -> Self {
+        self.program = "with-broker/claudebox";
+        self
+    }
+
+    /// Starts another copy of the program.
+    pub fn program(mut self, path: &'static str) -> Self {
+        self.program = path;
         self
     }
 
@@ -372,7 +387,7 @@ impl Test {
     }
 
     fn words(&self) -> Vec<String> {
-        let program = programs().join("claudebox").display().to_string();
+        let program = programs().join(self.program).display().to_string();
         self.before
             .iter()
             .cloned()
@@ -446,6 +461,14 @@ impl Running {
     #[track_caller]
     pub fn exit_code(&mut self) -> i32 {
         wait(&mut self.child)
+    }
+
+    /// The first line that it prints, once it does; the rest is not read.
+    pub fn first_line(&mut self) -> String {
+        let mut line = String::new();
+        let read = std::io::BufRead::read_line(&mut std::io::BufReader::new(self.stdout()), &mut line);
+        read.expect("the first line");
+        line
     }
 
     /// Its stdout, to wait for a first line.

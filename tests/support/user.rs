@@ -134,9 +134,16 @@ pub fn programs() -> &'static Path {
         std::fs::create_dir_all(&directory).expect("a directory in /tmp");
         let claudebox = directory.join("claudebox");
         std::fs::copy(env!("CARGO_BIN_EXE_claudebox"), &claudebox).expect("a copy of the program");
+        // The broker is found beside the program: most tests are of a program without it.
+        let beside = directory.join("with-broker");
+        std::fs::create_dir_all(&beside).expect("our own directory");
+        let broker = beside.join("claudebox-broker");
+        std::fs::copy(env!("CARGO_BIN_EXE_claudebox-broker"), &broker).expect("a copy of the program");
+        let neighbour = beside.join("claudebox");
+        std::fs::copy(&claudebox, &neighbour).expect("a copy of the program");
         let attack = directory.join("attack");
         compile("tests/support/attack.c", &attack);
-        for path in [&directory, &claudebox, &attack] {
+        for path in [&directory, &beside, &claudebox, &neighbour, &broker, &attack] {
             std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("our own file");
         }
         directory

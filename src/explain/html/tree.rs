@@ -115,7 +115,7 @@ fn shown(launch: &Launch, view: &View, mount: &Mount) -> Item {
         What::Bind { writable: false, .. } => ("ro", "host", "comes from the host, read-only"),
         What::Tmpfs(_) if may_write => ("memory", "memory", "is memory: empty at the start, gone at the end"),
         What::Tmpfs(_) => ("memory", "memory", "is memory, read-only"),
-        What::Text(_) => ("text", "generated", "is a file that was written for this launch"),
+        What::Text(_) | What::Certificates(_) => ("text", "generated", "is a file that was written for this launch"),
         What::Link(_) => ("link", "link", "is a symbolic link"),
         What::Proc => (
             "kernel",

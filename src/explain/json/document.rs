@@ -53,6 +53,7 @@ pub(super) struct Whole {
     pub variables: Vec<Variable>,
     pub mounts: Vec<Mount>,
     pub network: Option<Network>,
+    pub credentials: Option<Credentials>,
     pub verdict: Verdict,
 }
 
@@ -75,6 +76,8 @@ pub(super) struct DryRun {
     pub preparations: Vec<Preparation>,
     pub reservations: Vec<Reservation>,
     pub links: Vec<PinnedLink>,
+    /// Null where the launch starts none.
+    pub broker: Option<Broker>,
     pub verdict: Verdict,
 }
 
@@ -91,6 +94,14 @@ pub(super) enum Reservation {
 pub(super) struct PinnedLink {
     pub at: Text,
     pub path: Text,
+}
+
+#[derive(Serialize)]
+pub(super) struct Broker {
+    pub program: Text,
+    pub speaks_for_claude: bool,
+    pub login: bool,
+    pub log: Option<Text>,
 }
 
 #[derive(Serialize)]
@@ -186,6 +197,23 @@ pub(super) struct Mount {
 pub(super) struct Network {
     pub mode: &'static str,
     pub decision: usize,
+    /// The hosts of the network `allowlist`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub names: Option<Vec<Named>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Named {
+    pub name: String,
+    pub decision: usize,
+}
+
+#[derive(Serialize)]
+pub(super) struct Credentials {
+    pub keeper: &'static str,
+    /// Null where nobody is logged in.
+    pub origin: Option<String>,
+    pub decision: usize,
 }
 
 #[derive(Serialize)]
@@ -222,6 +250,8 @@ pub(super) enum Answer {
         reachable: Option<bool>,
         reach: Option<String>,
         decision: Option<usize>,
+        /// Why the broker refused it in earlier sessions.
+        refused: Vec<String>,
     },
 }
 

@@ -29,12 +29,18 @@ pub fn invocation(bwrap: &OsStr, plan: &Plan, invocation: &Invocation) -> String
         files: invocation
             .files
             .iter()
-            .map(|content| Text::of(OsStr::from_bytes(content)))
+            .map(|content| Text::of(OsStr::from_bytes(content.known())))
             .collect(),
         command: invocation.command.iter().map(|word| Text::of(word)).collect(),
         preparations: plan.preparations().iter().filter_map(preparation).collect(),
         reservations: plan.reserved().iter().filter_map(reservation).collect(),
         links: plan.links().iter().map(link).collect(),
+        broker: plan.broker().map(|broker| doc::Broker {
+            program: Text::of(broker.program.as_os_str()),
+            speaks_for_claude: broker.brokered,
+            login: broker.login,
+            log: broker.log.as_ref().map(|path| Text::of(path.as_os_str())),
+        }),
         verdict: verdict(None),
     })
 }
@@ -51,6 +57,7 @@ pub fn refused(refusal: &Refusal) -> String {
         preparations: Vec::new(),
         reservations: Vec::new(),
         links: Vec::new(),
+        broker: None,
         verdict: verdict(Some(refusal)),
     })
 }

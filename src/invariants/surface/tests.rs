@@ -83,11 +83,7 @@ fn decided(mounts: &str, host: &Rc<Host>) -> Decided {
     let request = Request {
         program: Program::Command,
         arguments: vec!["true".into()],
-        network: None,
-        policy: None,
-        no_user_policy: false,
-        mounts: Vec::new(),
-        profile: None,
+        ..Request::default()
     };
     decide_with(&[source], host, &request)
 }

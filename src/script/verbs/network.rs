@@ -1,10 +1,11 @@
-//! The arguments and the effect of the verbs that open something in the network.
+//! The arguments and the effect of the verbs that open something in the network, and of those on Claude Code's credential.
 
 use rhai::Dynamic;
 
 use crate::diagnostic::Diagnostic;
-use crate::draft::Opening;
+use crate::draft::{Keeper, Opening};
 use crate::net::address::Endpoint;
+use crate::net::name::Pattern;
 use crate::path::printable;
 use crate::trace::{Effect, Site};
 
@@ -36,6 +37,13 @@ impl Arguments<'_> {
         let parsed = text.to_str().unwrap_or_default().parse::<Endpoint>();
         parsed.map_err(|why| self.wrong(format!("the address `{}` {why}", printable(&text))))
     }
+
+    /// The argument as one name of a host, or all names below one.
+    pub(super) fn pattern(&self, index: usize) -> Result<Pattern, Diagnostic> {
+        let text = self.text(index)?;
+        let parsed = text.to_str().unwrap_or_default().parse::<Pattern>();
+        parsed.map_err(|why| self.wrong(format!("the name `{}` {why}", printable(&text))))
+    }
 }
 
 /// Records what is opened.
@@ -49,5 +57,17 @@ pub(super) fn opening(
 ) -> Result<Dynamic, Diagnostic> {
     let decision = recorder.decide(effect, subject, &arguments.reason(), site)?;
     recorder.draft.openings.push((opening, decision));
+    Ok(Dynamic::UNIT)
+}
+
+/// Records who is to hold Claude Code's credential.
+pub(super) fn credential(
+    recorder: &mut Recorder,
+    arguments: &Arguments,
+    site: Site,
+    keeper: Keeper,
+) -> Result<Dynamic, Diagnostic> {
+    let decision = recorder.decide(Effect::Credential, keeper.word().to_string(), &arguments.reason(), site)?;
+    recorder.draft.credentials.push((keeper, decision));
     Ok(Dynamic::UNIT)
 }

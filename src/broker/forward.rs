@@ -1,0 +1,92 @@
+//! One connection to a brokered name: its encryption ends here, and each request on it is judged, made anew and sent on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use claudebox::net::broker::denial::Way;
+use claudebox::net::name::Name;
+use hyper::body::Incoming;
+use hyper::header::{ALT_SVC, SET_COOKIE};
+use hyper::{Request, Response, StatusCode};
+use serde_json::json;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::http::{self, Body};
+use crate::rules::{self, Service, Verdict};
+use crate::session::Session;
+use crate::token_exchange;
+use crate::upstream::Failed;
+
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(20);
+
+/// Serves a connection until it ends.
+pub async fn serve(session: Arc<Session>, service: Service, name: Name, stream: TcpStream) {
+    let Ok(Ok(tls)) = timeout(HANDSHAKE, session.acceptor.accept(stream)).await else {
+        return;
+    };
+    let told = tls.get_ref().1.server_name().map(str::to_string);
+    if told.as_deref().map(str::parse::<Name>) != Some(Ok(name.clone())) {
+        let why = "the name in the handshake is another than the connection's";
+        session.denied.tell(Way::Connection, name.as_str(), why);
+        return;
+    }
+    http::serve(tls, |request| answer(&session, service, &name, request)).await;
+}
+
+async fn answer(session: &Session, service: Service, name: &Name, request: Request<Incoming>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let verdict = match rules::judge(service, name, &head, &session.credential.accepts) {
+        Ok(verdict) => verdict,
+        Err(why) => {
+            let subject = format!("{} {name}{}", head.method, head.uri.path());
+            session.denied.tell(Way::Request, &subject, why);
+            return http::refused(StatusCode::FORBIDDEN, why);
+        }
+    };
+    let made = |body| http::made(&head, name, rules::sent_on(&head.headers), body);
+    match verdict {
+        Verdict::Quiet => http::document(StatusCode::OK, &json!({})),
+        Verdict::Absent => http::refused(StatusCode::NOT_FOUND, "this is not offered in a sandbox"),
+        Verdict::Tokens => token_exchange::answer(session, name, body).await,
+        Verdict::Plain => sent_on(session, name, made(body)).await,
+        Verdict::Credential => {
+            let credential = match session.credential.header().await {
+                Ok(credential) => credential,
+                Err(why) => return http::refused(StatusCode::UNAUTHORIZED, &why.to_string()),
+            };
+            let mut request = made(body);
+            if let Some((header, value)) = credential.clone() {
+                request.headers_mut().insert(header, value);
+            }
+            let response = sent_on(session, name, request).await;
+            if let (Some((_, value)), StatusCode::UNAUTHORIZED) = (credential, response.status()) {
+                session.credential.doubt(&value).await;
+            }
+            response
+        }
+    }
+}
+
+async fn sent_on(session: &Session, name: &Name, request: Request<Body>) -> Response<Body> {
+    match session.upstream.send(name, http::ENCRYPTED, request).await {
+        // Another protocol was not asked for.
+        Ok(response) if response.status().is_informational() => http::refused(
+            StatusCode::BAD_GATEWAY,
+            &format!("`{name}` does not answer as HTTP has it"),
+        ),
+        Ok(response) => {
+            let mut response = http::passed_back(response);
+            // What would have Claude Code keep something, or go past the broker.
+            for header in [SET_COOKIE, ALT_SVC] {
+                response.headers_mut().remove(header);
+            }
+            response
+        }
+        Err(Failed::Broken(why)) if why.is_user() => {
+            http::refused(StatusCode::BAD_REQUEST, "the request's body is not what its head says")
+        }
+        Err(why) => http::refused(StatusCode::BAD_GATEWAY, &format!("`{name}` cannot be reached: {why}")),
+    }
+}
