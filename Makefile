@@ -76,10 +76,11 @@ book: cargo ## build the book into book/book
 	@.make/tool mdbook $(MDBOOK) --no-default-features --features search
 	@"$$TOOLS/bin/mdbook" build book
 
-install: cargo ## build the program for release and install it (PREFIX=DIR, by default ~/.local, for root /usr/local)
+install: cargo ## build the programs for release and install them (PREFIX=DIR, by default ~/.local, for root /usr/local)
 	@.make/need $(NEEDS_BUILD)
 	@cargo build --locked --release
-	@install -D -m 755 "$$CARGO_TARGET_DIR/release/claudebox" "$$DESTDIR$$PREFIX/bin/claudebox"
+	@for program in claudebox claudebox-broker; do \
+		install -D -m 755 "$$CARGO_TARGET_DIR/release/$$program" "$$DESTDIR$$PREFIX/bin/$$program"; done
 
 clean: cargo ## remove what was built
 	@cargo clean --quiet

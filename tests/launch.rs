@@ -202,7 +202,7 @@ hint: install it outside every project
     fn usage_errors_are_two(user: User) {
         // text: from the program
         const TEXT: &str = r#"error: invalid value 'moon' for '--net <MODE>'
-  [possible values: internet, none, host]
+  [possible values: internet, allowlist, none, host]
 
 For more information, try '--help'.
 "#;

@@ -83,6 +83,7 @@ pub fn subjects(launch: &Launch, answers: &[Answer]) -> String {
                     .as_ref()
                     .and_then(Reach::decision)
                     .map(|decision| noted(&mut named, decision.index())),
+                refused: answer.refused.clone(),
             },
         })
         .collect();

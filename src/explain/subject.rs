@@ -9,13 +9,15 @@ use crate::draft::Network;
 use crate::host::Host;
 use crate::host::tree::{Resolved, Tree, Unreadable};
 use crate::invariants::plan::{Mount, Parts, Variable};
+use crate::net::address::Transport;
+use crate::net::broker::denial::{Denial, Way};
 use crate::net::reach::{self, Reach, Target};
 use crate::path::{EnvName, HostPath, SandboxPath, printable};
 use crate::trace::{DecisionId, Effect};
 use crate::view::{Seen, View};
 
 use super::Launch;
-use super::what_if::{self, Way};
+use super::what_if;
 
 /// The answer for one subject.
 #[derive(Debug)]
@@ -46,7 +48,7 @@ pub struct PathAnswer<'run> {
     /// Decisions about the path, or one above it, that did not simply take effect.
     pub without_effect: Vec<DecisionId>,
     /// How it could be shown.
-    pub way: Way,
+    pub way: what_if::Way,
 }
 
 impl PathAnswer<'_> {
@@ -72,7 +74,7 @@ pub struct VariableAnswer<'run> {
     /// All decisions about it.
     pub decisions: Vec<DecisionId>,
     /// How it could be passed.
-    pub way: Way,
+    pub way: what_if::Way,
 }
 
 /// What is known about an address.
@@ -84,7 +86,12 @@ pub struct AddressAnswer {
     pub network: Option<(Network, DecisionId)>,
     /// Whether it can be reached; `None` too where the question cannot be understood.
     pub reach: Option<Reach>,
+    /// What the broker refused of it in earlier sessions of this project: why, the last time last.
+    pub refused: Vec<String>,
 }
+
+/// The longest log of the broker's that is read, in bytes.
+const DENIED_MAX: u64 = 4 * 1024 * 1024;
 
 enum Subject {
     Path(PathBuf),
@@ -104,10 +111,31 @@ pub fn answers<'run>(launch: &Launch<'run>, subjects: &[OsString]) -> Vec<Answer
             Subject::Variable(name) => Answer::Variable(variable_answer(launch, parts, name)),
             Subject::Address(asked) => Answer::Address(AddressAnswer {
                 reach: parts.and_then(|parts| Some(reach::ask(parts, &Target::parse(&asked)?))),
+                refused: refused(launch.host, parts, &asked),
                 asked,
                 network: parts.map(|parts| (parts.network, parts.network_decision)),
             }),
         })
+        .collect()
+}
+
+/// What the broker noted of a host.
+fn refused(host: &Host, parts: Option<&Parts>, asked: &str) -> Vec<String> {
+    let log = parts.and_then(|parts| parts.broker.as_ref()?.log.as_ref());
+    let (Some(log), Some(target)) = (log, Target::parse(asked)) else {
+        return Vec::new();
+    };
+    let place = Target {
+        transport: Transport::Tcp,
+        ..target
+    }
+    .to_string();
+    let name = place.rsplit_once(':').map_or(place.as_str(), |(name, _)| name);
+    let text = host.tree.read(log.as_path(), DENIED_MAX).unwrap_or_default();
+    text.split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice::<Denial>(line).ok())
+        .filter(|denial| denial.via != Way::Request && (denial.denied == name || denial.denied == place))
+        .map(|denial| printable(OsStr::new(&denial.why)))
         .collect()
 }
 
@@ -195,7 +223,7 @@ fn path_answer<'run>(
         host,
         places,
         parts,
-        way: Way::Shown,
+        way: what_if::Way::Shown,
     };
     answer.way = what_if::path(launch, &answer);
     answer
@@ -276,7 +304,7 @@ fn variable_answer<'run>(launch: &Launch<'run>, parts: Option<&'run Parts>, name
         inside: parts.and_then(|parts| parts.variables.get(&name)),
         decisions,
         name,
-        way: Way::Shown,
+        way: what_if::Way::Shown,
     };
     answer.way = what_if::variable(launch, &answer);
     answer

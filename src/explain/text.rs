@@ -277,6 +277,13 @@ impl Text<'_> {
         self.heading(&answer.asked, tone, &says);
         let decision = answer.reach.as_ref().and_then(Reach::decision).unwrap_or(decision);
         self.decision("because", decision);
+        if let Some(why) = answer.refused.last() {
+            let times = match answer.refused.len() {
+                1 => "once".to_string(),
+                times => format!("{times} times"),
+            };
+            self.fact("refused", None, &format!("{times} in sessions of this project: {why}"));
+        }
     }
 }
 

@@ -124,7 +124,10 @@ pub fn attach(needs: &Needs) -> Result<Attached, Diagnostic> {
 /// that is one of them.
 fn way_out(needs: &Needs, broker: Option<(&Running, &Broker)>) -> Result<Option<OwnedFd>, Diagnostic> {
     let running = broker.map(|(running, _)| running);
-    let way_out = needs.internet.map(|(slirp, internet)| outside(slirp, internet, running)).transpose()?;
+    let way_out = needs
+        .internet
+        .map(|(slirp, internet)| outside(slirp, internet, running))
+        .transpose()?;
 
     namespace::enter(needs.uid, needs.gid).map_err(|wrong| namespaces(&wrong))?;
     loopback_up().map_err(|error| failed("switch the loopback on", &error))?;

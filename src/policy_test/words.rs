@@ -1,21 +1,22 @@
 //! The words of a policy's test: `given::` describes a host, `expect::` says what must come of it. One table, which the
 //! engine and the book read.
 
+mod network;
+
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::diagnostic::Diagnostic;
-use crate::draft::Network;
 use crate::host::tree::Kind;
 use crate::invariants::plan::What;
-use crate::net::reach::{self, Target};
 use crate::path::{EnvName, HostPath, printable};
 use crate::trace::{Decision, DecisionId, Site};
 use crate::view::{Seen, View};
 
 use super::State;
 use super::host::HOME;
+use network::{credentials, network, reached};
 
 /// One word with one list of parameters.
 pub struct Word {
@@ -354,60 +355,6 @@ fn link(state: &mut State, path: &OsString, target: &OsString) -> Done {
         }),
         None => Err(format!("nothing is mounted at `{}`", printable(path)).into()),
     }
-}
-
-fn network(state: &mut State, mode: &str) -> Done {
-    accepted(state)?;
-    let decided = &state.outcome().1;
-    let Some(parts) = decided.verdict.parts() else {
-        return Ok(());
-    };
-    let seen: Network = parts.network;
-    if seen.word() == mode {
-        return Ok(());
-    }
-    Err(Failure {
-        message: format!("the network is `{}`", seen.word()),
-        decided: decided
-            .trace
-            .get(parts.network_decision)
-            .map(|decision| decision.site.clone()),
-    })
-}
-
-fn credentials(state: &mut State, keeper: &str) -> Done {
-    accepted(state)?;
-    let decided = &state.outcome().1;
-    let Some(parts) = decided.verdict.parts() else {
-        return Ok(());
-    };
-    let seen = parts.credentials.keeper.word();
-    if seen == keeper {
-        return Ok(());
-    }
-    let decision = decided.trace.get(parts.credentials.decision);
-    Err(Failure {
-        message: format!("the login of Claude Code: `{seen}`"),
-        decided: decision.map(|decision| decision.site.clone()),
-    })
-}
-
-fn reached(state: &mut State, name: &str, expected: bool) -> Done {
-    accepted(state)?;
-    let decided = &state.outcome().1;
-    let Some(parts) = decided.verdict.parts() else {
-        return Ok(());
-    };
-    let target = Target::parse(&format!("{name}:443")).ok_or_else(|| format!("`{name}` is no name of a host"))?;
-    let reach = reach::ask(parts, &target);
-    if reach.is_open() == Some(expected) {
-        return Ok(());
-    }
-    let decision = reach.decision().and_then(|decision| decided.trace.get(decision));
-    Err(Failure {
-        message: format!("`{name}` {reach}"),
-        decided: decision.map(|decision| decision.site.clone()),
-    })
 }
 
 fn reason(state: &mut State, subject: &OsString, text: &str) -> Done {

@@ -12,7 +12,8 @@ const PASS: &str = "fn credentials(host) { credential::pass(\"the control\"); }\
 
 /// One question without a screen, in the network `internet`.
 fn asks<'a>(test: &'a Test, words: &'a str) -> Test {
-    test.clone().args(["--yes", "--quiet", "--net", "internet", "-p", words])
+    test.clone()
+        .args(["--yes", "--quiet", "--net", "internet", "-p", words])
 }
 
 /// A home with an API key.
@@ -38,7 +39,10 @@ fn plain(request: &Request) -> String {
     let mut headers = request.headers.clone();
     headers.retain(|(name, _)| !["connection", "content-length"].contains(&name.as_str()));
     headers.sort();
-    let text = format!("{} {}\n{headers:#?}\n{:#}\n", request.method, request.path, request.body);
+    let text = format!(
+        "{} {}\n{headers:#?}\n{:#}\n",
+        request.method, request.path, request.body
+    );
     let mut out = String::new();
     let mut word = String::new();
     for letter in text.chars().chain([' ']) {
@@ -59,7 +63,11 @@ fn plain(request: &Request) -> String {
 /// The requests with a path, as they came in.
 fn with_path(world: &World, path: &str) -> Vec<String> {
     let requests = world.api.requests();
-    requests.iter().filter(|request| request.path.starts_with(path)).map(plain).collect()
+    requests
+        .iter()
+        .filter(|request| request.path.starts_with(path))
+        .map(plain)
+        .collect()
 }
 
 /// The methods and paths of all requests, each once.
@@ -68,7 +76,13 @@ fn paths(world: &World) -> Vec<String> {
         .api
         .requests()
         .iter()
-        .map(|request| format!("{} {}", request.method, request.path.split('?').next().unwrap_or_default()))
+        .map(|request| {
+            format!(
+                "{} {}",
+                request.method,
+                request.path.split('?').next().unwrap_or_default()
+            )
+        })
         .collect();
     paths.sort();
     paths.dedup();
@@ -76,12 +90,14 @@ fn paths(world: &World) -> Vec<String> {
 }
 
 /// What Claude Code tells of itself; the broker answers that in the service's place.
-fn is_telemetry(path: &String) -> bool {
-    ["/api/event_logging", "/api/eval/", "/api/claude_code/metrics"].iter().any(|part| path.contains(part))
+fn is_telemetry(path: &str) -> bool {
+    ["/api/event_logging", "/api/eval/", "/api/claude_code/metrics"]
+        .iter()
+        .any(|part| path.contains(part))
 }
 
 /// The same run twice, in the same place of the file system: directly and through the broker.
-fn compare(user: User, make: impl Fn(&World) -> Test + Sync) {
+fn compare(make: impl Fn(&World) -> Test + Sync) {
     let run = |policy: &str| {
         let mut out = (Vec::new(), Vec::new());
         world(|world| {
@@ -90,20 +106,36 @@ fn compare(user: User, make: impl Fn(&World) -> Test + Sync) {
             let base = test.base().display().to_string();
             let name = base.rsplit('/').next().expect("a name").to_owned();
             let messages = with_path(world, "/v1/messages");
-            out = (messages.iter().map(|text| without_memory(&text.replace(&name, "BASE"))).collect(), paths(world));
+            out = (
+                messages
+                    .iter()
+                    .map(|text| without_memory(&text.replace(&name, "BASE")))
+                    .collect(),
+                paths(world),
+            );
         });
         out
     };
-    let (direct, direct_paths) = run(PASS);
-    let (brokered, brokered_paths) = run("");
-    assert!(!direct.is_empty());
-    for (direct, brokered) in direct.iter().zip(&brokered) {
-        similar(direct, brokered);
+    let paths_alike =
+        |direct: &[String], brokered: &[String]| direct.iter().filter(|path| !is_telemetry(path)).eq(brokered);
+    // What Claude Code asks beside the messages may be cut off by its end, so a difference in that counts if it comes again.
+    for attempt in 1.. {
+        let (direct, direct_paths) = run(PASS);
+        let (brokered, brokered_paths) = run("");
+        assert!(!direct.is_empty());
+        let last = attempt == 3;
+        if last || (direct.len() == brokered.len() && paths_alike(&direct_paths, &brokered_paths)) {
+            assert!(
+                paths_alike(&direct_paths, &brokered_paths),
+                "{direct_paths:#?}\n{brokered_paths:#?}"
+            );
+            assert_eq!(direct.len(), brokered.len());
+            for (direct, brokered) in direct.iter().zip(&brokered) {
+                similar(direct, brokered);
+            }
+            return;
+        }
     }
-    assert_eq!(direct.len(), brokered.len());
-    let expected: Vec<String> = direct_paths.into_iter().filter(|path| !is_telemetry(path)).collect();
-    assert_eq!(brokered_paths, expected);
-    let _ = user;
 }
 
 /// A request's text without what our own memory says of the launch: it is not the same, and is meant to be.
@@ -125,12 +157,12 @@ fn similar(direct: &str, brokered: &str) {
 as_both! {
     /// What the service receives is, header by header and byte by byte, what it receives without the broker.
     fn a_request_with_a_key_is_that_of_a_direct_run(user: User) {
-        compare(user, |world| with_key(user, world));
+        compare(|world| with_key(user, world));
     }
 
     /// The same with a login.
     fn a_request_with_a_login_is_that_of_a_direct_run(user: User) {
-        compare(user, |world| with_login(user, world, &login_until(&api::access_token(0), 4_102_444_800_000)));
+        compare(|world| with_login(user, world, &login_until(&api::access_token(0), 4_102_444_800_000)));
     }
 
     /// Nothing of the real key is anywhere inside; without the broker it is.
@@ -220,6 +252,19 @@ as_both! {
             }
             assert_eq!(world.api.renewals(), (1, Vec::new()));
             assert_eq!(tokens(&home, LOGIN), (api::access_token(1), api::refresh_token(1)));
+        });
+    }
+
+    /// A token in a variable is held outside too.
+    fn a_token_in_a_variable_stays_outside(user: User) {
+        world(|world| {
+            let test = world.home(user).var("CLAUDE_CODE_OAUTH_TOKEN", KEY);
+            asks(&test, "hello").stdout(&format!("{PLAIN}\n")).run();
+            let bearer = format!("Bearer {KEY}");
+            assert!(world.api.turns().iter().all(|turn| turn.header("authorization") == Some(&bearer)));
+            let script = "tr '\\0' '\\n' < /proc/$$/environ | grep -c -e CANARY; echo $CLAUDE_CODE_OAUTH_TOKEN";
+            let inside = test.args(["--yes", "--quiet", "--exec", "--", "sh", "-c", script]);
+            inside.stdout(&format!("0\n{}\n", claudebox::net::broker::ACCESS)).run();
         });
     }
 

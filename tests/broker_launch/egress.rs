@@ -6,7 +6,16 @@ use crate::support::{Test, User, as_both};
 
 /// A command in the network `allowlist` with two names of the lab on the list.
 fn named(test: Test, script: &str) -> Test {
-    let options = ["--yes", "--quiet", "--net", "allowlist", "--allow-host", "www.example.test", "--allow-host", "rebind.example.test"];
+    let options = [
+        "--yes",
+        "--quiet",
+        "--net",
+        "allowlist",
+        "--allow-host",
+        "www.example.test",
+        "--allow-host",
+        "rebind.example.test",
+    ];
     test.args_of(options.iter().chain(&["--exec", "--", "sh", "-c", script]))
 }
 
@@ -40,7 +49,7 @@ print(b\"\".join(iter(lambda: tls.recv(4096), b\"\")).decode().splitlines()[-1])
     fn nothing_else_is_reached(user: User) {
         world(|world| {
             let certificate = site().display().to_string();
-            let ask = "ask() { curl -sS -m 10 -o /dev/null \"$@\" 2>&1 | head -n 1 | sed 's/ after [0-9]* ms.*//'; }\n";
+            let ask = "ask() { curl -sS -m 10 -o /dev/null \"$@\" 2>&1 | head -n 1 | sed 's/ after [0-9]* ms.*//; s/^curl: (35).*/curl: (35) closed/'; }\n";
             let script = format!("{ask}ca=/run/claudebox-certificates/extra.crt
                 ask https://other.example.test/
                 ask https://nas.lan/
@@ -65,9 +74,9 @@ except OSError as e: print(e.strerror)'");
                 curl: (7) Failed to connect to 192.168.77.1 port 80\n\
                 curl: (7) Failed to connect to 169.254.169.254 port 80\n\
                 curl: (7) Failed to connect to 2001:db8::10 port 80\n\
-                curl: (35) Recv failure: Connection reset by peer\n\
+                curl: (35) closed\n\
                 curl: (7) Failed to connect to www.example.test port 8443\n\
-                curl: (35) Recv failure: Connection reset by peer\n\
+                curl: (35) closed\n\
                 127.64\n\
                 no such name\n\
                 Network is unreachable\n";
@@ -89,7 +98,14 @@ except OSError as e: print(e.strerror)'");
                 .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON")["denied"].as_str().expect("a name").to_owned())
                 .collect();
             assert_eq!(denied, ["other.example.test", "another.example.test"]);
-            let find = format!("find / -name {} 2>/dev/null", path.file_name().and_then(|name| name.to_str()).expect("a name"));
+            let asked = ["--net", "allowlist", "--explain=other.example.test:443", "--exec", "true"];
+            let said = "other.example.test:443 cannot be reached: no `net::allow_host` names it, so its\n\
+                        name does not resolve\n  \
+                        because     network allowlist: the command line says so\n              --net allowlist (command line)\n  \
+                        refused     once in sessions of this project: WHY\n";
+            let line: serde_json::Value = serde_json::from_str(text.lines().next().expect("a line")).expect("JSON");
+            test.clone().args(asked).stdout(&said.replace("WHY", line["why"].as_str().expect("a reason"))).run();
+            let find = format!("find / -name {} 2>/dev/null; true", path.file_name().and_then(|name| name.to_str()).expect("a name"));
             named(test, &find).run();
         });
     }

@@ -1,7 +1,6 @@
 //! The broker's life beside a sandbox: where it cannot serve nothing starts; where it ends nothing can be reached any more; and
 //! it never outlives the sandbox.
 
-use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -44,7 +43,9 @@ fn brokers(launcher: u32) -> Vec<u32> {
     pids.filter(|pid| {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name).map(str::trim));
-        field("Name:") == Some("claudebox-broke") && field("PPid:") == Some(&launcher.to_string()) && !field("State:").is_some_and(|state| state.starts_with('Z'))
+        field("Name:") == Some("claudebox-broke")
+            && field("PPid:") == Some(&launcher.to_string())
+            && !field("State:").is_some_and(|state| state.starts_with('Z'))
     })
     .collect()
 }
@@ -66,9 +67,7 @@ fn until(what: &str, done: impl Fn() -> bool) {
 /// A session that runs, and its broker.
 fn session(test: &Test) -> (Running, u32) {
     let mut running = test.spawn();
-    let mut line = String::new();
-    BufReader::new(running.stdout()).read_line(&mut line).expect("the payload's first line");
-    assert_eq!(line, "ready\n");
+    assert_eq!(running.first_line(), "ready\n");
     let brokers = brokers(running.pid());
     assert_eq!(brokers.len(), 1);
     (running, brokers[0])
@@ -117,7 +116,7 @@ as_both! {
         world(|world| {
             instead_of_the_broker("#!/no/such/interpreter\n");
             let broker = programs().join("with-broker/claudebox-broker");
-            let text = format!("error[broker]: cannot start `{}`: No such file or directory\n{end}", broker.display());
+            let text = format!("error[broker]: cannot start `{}`: no such file or directory\n{end}", broker.display());
             refused(&marking(world, user), &text.replace(&programs().display().to_string(), "[BIN]"));
         });
     }

@@ -76,7 +76,13 @@ pub fn world(test: impl FnOnce(&World) + Send) {
 
 fn start_front(directory: &str, address: Ipv4Addr, api: &Api) -> Child {
     let mut front = Command::new("node")
-        .args(["-e", FRONT, directory, &address.to_string(), &api.address().port().to_string()])
+        .args([
+            "-e",
+            FRONT,
+            directory,
+            &address.to_string(),
+            &api.address().port().to_string(),
+        ])
         .env_clear()
         .env("PATH", PATH)
         .stdin(Stdio::piped())
@@ -85,7 +91,9 @@ fn start_front(directory: &str, address: Ipv4Addr, api: &Api) -> Child {
         .expect("node, which comes with npm");
     let mut line = String::new();
     let output = front.stdout.take().expect("the server's output");
-    BufReader::new(output).read_line(&mut line).expect("the server's first line");
+    BufReader::new(output)
+        .read_line(&mut line)
+        .expect("the server's first line");
     assert_eq!(line, "ready\n");
     front
 }

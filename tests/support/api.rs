@@ -218,9 +218,11 @@ fn answer(state: &State, request: &Request, writer: &mut impl Write) -> io::Resu
         ("GET", "/api/hello" | "/v1/oauth/hello") => reply(writer, 200, &json!({"message": "hello"})),
         ("POST", "/v1/messages/count_tokens") => reply(writer, 200, &json!({"input_tokens": 10})),
         ("POST", "/v1/oauth/token") => renew(state, request, writer),
-        ("POST", "/v1/messages") if state.refuses(request) => {
-            reply(writer, 401, &failure("authentication_error", "the token is not in force"))
-        }
+        ("POST", "/v1/messages") if state.refuses(request) => reply(
+            writer,
+            401,
+            &failure("authentication_error", "the token is not in force"),
+        ),
         ("POST", "/v1/messages") => message(state, request, writer),
         ("POST", _) => reply(writer, 200, &json!({})),
         _ => reply(writer, 404, &failure("not_found_error", "there is nothing here")),

@@ -451,6 +451,14 @@ impl Running {
         wait(&mut self.child)
     }
 
+    /// The first line that it prints, once it does; the rest is not read.
+    pub fn first_line(&mut self) -> String {
+        let mut line = String::new();
+        let read = std::io::BufRead::read_line(&mut std::io::BufReader::new(self.stdout()), &mut line);
+        read.expect("the first line");
+        line
+    }
+
     /// Its stdout, to wait for a first line.
     pub fn stdout(&mut self) -> std::process::ChildStdout {
         self.child.stdout.take().expect("stdout is taken once")

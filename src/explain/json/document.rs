@@ -233,6 +233,8 @@ pub(super) enum Answer {
         reachable: Option<bool>,
         reach: Option<String>,
         decision: Option<usize>,
+        /// Why the broker refused it in earlier sessions.
+        refused: Vec<String>,
     },
 }
 

@@ -269,6 +269,24 @@ fn nothing_of_the_login_enters_in_another_way() {
     );
 }
 
+#[test]
+fn the_broker_itself_cannot_be_changed() {
+    let host = host(|host| {
+        host.tree
+            .describe(Path::new("/opt/tools/claudebox-broker"), Kind::File, 1000, b"");
+        host.broker = Ok(HostPath::new("/opt/tools/claudebox-broker").unwrap());
+    });
+    assert_eq!(
+        refusal(
+            "fn mounts(host) { base::mounts(host); mount::rw(\"/opt/tools\", \"x\"); }",
+            &host
+        ),
+        "error[own-controls]: `/opt/tools` would be writable, and claudebox's broker lies in it: `/opt/tools/claudebox-broker`\n  \
+         ——▶ p.rhai:1:46\n  |\n1 | fn mounts(host) { base::mounts(host); mount::rw(\"/opt/tools\", \"x\"); }\n  \
+         |                                              ^^\nhint: install it outside every project\n"
+    );
+}
+
 /// The network `allowlist` with these lines after it is chosen.
 fn names(lines: &str) -> String {
     format!(
