@@ -2,7 +2,6 @@
 
 mod dial;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,8 +23,8 @@ pub use dial::{NotReached, dial};
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(20);
 
-/// How many idle connections to one name are kept.
-const IDLE_MAX: usize = 8;
+/// How many idle connections are kept.
+const IDLE_MAX: usize = 32;
 
 /// Connections to the outside. A copy shares them.
 #[derive(Clone)]
@@ -34,8 +33,8 @@ pub struct Upstream {
     idle: Arc<Mutex<Idle>>,
 }
 
-/// Those that wait for work, by name and port.
-type Idle = HashMap<(Name, u16), Vec<SendRequest<Body>>>;
+/// Those that wait for work, with their name and port, the longest waiting first.
+type Idle = Vec<(Name, u16, SendRequest<Body>)>;
 
 /// Why there is no answer. Completes the sentence "... cannot be reached: ...".
 #[derive(Debug)]
@@ -69,9 +68,8 @@ impl Upstream {
 
     /// Sends one request to a name, encrypted but at the port of plain HTTP. The answer's body comes as it is read.
     pub async fn send(&self, name: &Name, port: u16, mut request: Request<Body>) -> Result<Response<Incoming>, Failed> {
-        let place = (name.clone(), port);
         loop {
-            let idle = self.idle(&place);
+            let idle = self.idle(name, port);
             let reused = idle.is_some();
             let mut connection = match idle {
                 Some(connection) => connection,
@@ -79,7 +77,7 @@ impl Upstream {
             };
             match connection.try_send_request(request).await {
                 Ok(response) => {
-                    self.keep(place, connection);
+                    self.keep(name.clone(), port, connection);
                     return Ok(response);
                 }
                 // An idle connection can be closed at any time. Where nothing of the request was sent, another one takes it.
@@ -92,15 +90,11 @@ impl Upstream {
     }
 
     /// A connection that waits for work.
-    fn idle(&self, place: &(Name, u16)) -> Option<SendRequest<Body>> {
+    fn idle(&self, name: &Name, port: u16) -> Option<SendRequest<Body>> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let connections = idle.get_mut(place)?;
-        while let Some(connection) = connections.pop() {
-            if connection.is_ready() {
-                return Some(connection);
-            }
-        }
-        None
+        idle.retain(|(.., connection)| connection.is_ready());
+        let at = idle.iter().rposition(|(known, at, _)| known == name && *at == port)?;
+        Some(idle.remove(at).2)
     }
 
     async fn connect(&self, name: &Name, port: u16) -> Result<SendRequest<Body>, Failed> {
@@ -118,15 +112,15 @@ impl Upstream {
     }
 
     /// Keeps a connection for the next request, once its answer has been read to the end.
-    fn keep(&self, place: (Name, u16), mut connection: SendRequest<Body>) {
+    fn keep(&self, name: Name, port: u16, mut connection: SendRequest<Body>) {
         let idle = Arc::clone(&self.idle);
         tokio::spawn(async move {
             if connection.ready().await.is_ok() {
                 let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
-                let connections = idle.entry(place).or_default();
-                if connections.len() < IDLE_MAX {
-                    connections.push(connection);
+                if idle.len() >= IDLE_MAX {
+                    idle.remove(0);
                 }
+                idle.push((name, port, connection));
             }
         });
     }

@@ -23,6 +23,20 @@ fn each_raw_request_has_its_answer_and_nothing_else_arrives() {
             let body = if request.starts_with(b"HEAD ") { "" } else { "ok" };
             write!(out, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{body}")
         });
+        // The control: who reaches the vendor directly can use another's account, and every call.
+        let attack = format!(
+            "POST /v1/files HTTP/1.1\r\nHost: {API}\r\nX_Api_Key: ATTACKER\r\nX-Api-Key: ATTACKER\r\nContent-Length: 0\r\n\r\n"
+        );
+        let direct = Client::tls(([203, 0, 113, 10].into(), 443), API, &world.authority.pem());
+        assert_eq!(
+            direct
+                .and_then(|mut direct| direct.ask(&attack))
+                .expect("an answer")
+                .body,
+            "ok"
+        );
+        assert_eq!(world.api.received(), [attack]);
+
         let broker = world.broker(&world.configuration());
         let mut seen = String::new();
         for part in split(CASES) {

@@ -2,6 +2,7 @@
 //! moment, one of them refreshes and the others take what it stored.
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,30 +27,60 @@ const DOUBTS_APART: Duration = Duration::from_secs(60);
 
 /// Why there is no token to use, for the reader inside.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoToken(String);
+pub struct NoToken {
+    why: String,
+    /// Only a new login helps.
+    forever: bool,
+}
 
 impl fmt::Display for NoToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.why)
     }
 }
 
 impl NoToken {
+    fn forever(why: &str) -> Self {
+        Self {
+            why: format!("{why} with `claudebox --login`"),
+            forever: true,
+        }
+    }
+
+    fn for_now(why: String) -> Self {
+        Self { why, forever: false }
+    }
+
     /// The stored token is none.
     pub fn unreadable() -> Self {
-        Self("the login on the host cannot be used: the user has to log in again with `claudebox --login`".into())
+        Self::forever("the login on the host cannot be used: the user has to log in again")
     }
 
     fn nobody() -> Self {
-        Self("nobody is logged in: the user has to log in with `claudebox --login`".into())
+        Self::forever("nobody is logged in: the user has to log in")
     }
 
-    fn failed(why: String) -> Self {
-        Self(format!("the login cannot be renewed: {why}"))
+    fn failed(why: impl fmt::Display) -> Self {
+        Self::for_now(format!("the login cannot be renewed: {why}"))
     }
 
-    fn storage(error: &std::io::Error) -> Self {
-        Self(format!("the login cannot be stored on the host ({error})"))
+    fn storage(error: &io::Error) -> Self {
+        Self::for_now(format!("the login cannot be stored on the host ({error})"))
+    }
+
+    /// The service refused, with its own word for it.
+    fn refused(status: StatusCode, value: &Value) -> Self {
+        let word = value.get("error").and_then(Value::as_str).unwrap_or_default();
+        let word: String = word.chars().filter(char::is_ascii_graphic).take(40).collect();
+        let space = if word.is_empty() { "" } else { " " };
+        let failed = Self::failed(format!("{}{space}{word}", status.as_u16()));
+        // The others pass.
+        let passes = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
+        if status.is_client_error() && !passes {
+            Self::forever(&format!("{}; the user has to log in again", failed.why))
+        } else {
+            failed
+        }
     }
 }
 
@@ -130,7 +161,7 @@ impl Login {
         };
         if !is_from(&state.known) {
             let tokens = self.file.tokens().map_err(|error| {
-                NoToken(format!(
+                NoToken::for_now(format!(
                     "the login on the host cannot be read ({error}): {}",
                     self.file.path().display()
                 ))
@@ -163,8 +194,10 @@ impl Login {
         };
         match self.refreshed(&mut state, &before).await {
             Ok(token) => Ok(token),
-            // It ends soon, but has not ended.
-            Err(_) if before.expires > now() && state.doubted.as_ref() != Some(&before.access) => Ok(before.access),
+            // It has not ended yet. Whether it was revoked, upstream says better.
+            Err(why) if before.expires > now() && !(why.forever && state.doubted.as_ref() == Some(&before.access)) => {
+                Ok(before.access)
+            }
             Err(why) => Err(why),
         }
     }
@@ -184,7 +217,7 @@ impl Login {
             Ok(Answered { status, value }) if status.is_success() => {
                 Tokens::answered(&value, Some(before)).ok_or_else(NoToken::unreadable)
             }
-            Ok(Answered { status, value }) => Err(refused(status, &value)),
+            Ok(Answered { status, value }) => Err(NoToken::refused(status, &value)),
             Err(why) => Err(NoToken::failed(why)),
         };
         let tokens = match tokens {
@@ -227,15 +260,4 @@ impl Login {
         }
         Ok(answered)
     }
-}
-
-/// A refusal of the service, with its own word for it.
-fn refused(status: StatusCode, value: &Value) -> NoToken {
-    let word = value.get("error").and_then(Value::as_str).unwrap_or_default();
-    let word: String = word.chars().filter(char::is_ascii_graphic).take(40).collect();
-    let space = if word.is_empty() { "" } else { " " };
-    NoToken::failed(format!(
-        "{}{space}{word}; the user has to log in again with `claudebox --login`",
-        status.as_u16()
-    ))
 }
