@@ -65,6 +65,11 @@ fn what_one_line_does() {
         ),
         (
             String::new(),
+            "fn secrets(host) { base::secrets(host); secret::pass_file(\"~/p/.env\", \"x\"); }\n".into(),
+            "widens\n  /home/u/p/.env is passed in spite of its name  new.rhai:1\n",
+        ),
+        (
+            String::new(),
             mounts("mount::ro(\"~/.ssh\", \"x\");"),
             "narrows\n  nothing starts any more: secret-exposed (on nix, usr, worktree)\n",
         ),
