@@ -50,7 +50,11 @@ as_both! {
         assert_eq!(home.control(&["sh", "-c", make]).exit, 0);
         told(&home, &api, "~/main", &["-p", "words of the main tree"]);
         let [name] = conversations(&home).try_into().expect("one conversation");
-        assert!(told(&home, &api, "~/tree", &["--resume", &name, "-p", "go on"]).contains("words of the main tree"));
+        // A work tree begins with no conversation of its own, and takes up no other one unasked.
+        assert!(!told(&home, &api, "~/tree", &["--continue", "-p", "go on"]).contains("words of the main tree"));
+        assert!(told(&home, &api, "~/tree", &["--resume", &name, "-p", "words of the other tree"]).contains("words of the main tree"));
+        let w = home.control(&["sh", "-c", "cd ~/.claudebox/instances/*/claude/projects; grep -lr 'words of the other tree' .; ls -R ."]);
+        panic!("{w:?}");
         assert_eq!(fs::read_dir(home.at("~/.claudebox/instances")).expect("the instances").count(), 1);
     }
 
