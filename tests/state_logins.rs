@@ -53,8 +53,9 @@ as_both! {
         // A work tree begins with no conversation of its own, and takes up no other one unasked.
         assert!(!told(&home, &api, "~/tree", &["--continue", "-p", "go on"]).contains("words of the main tree"));
         assert!(told(&home, &api, "~/tree", &["--resume", &name, "-p", "words of the other tree"]).contains("words of the main tree"));
-        let w = home.control(&["sh", "-c", "cd ~/.claudebox/instances/*/claude/projects; grep -lr 'words of the other tree' .; ls -R ."]);
-        panic!("{w:?}");
+        // It stays the main tree's, which goes on with it.
+        let main = told(&home, &api, "~/main", &["--continue", "-p", "go on"]);
+        assert!(main.contains("words of the main tree") && main.contains("words of the other tree"), "{main}");
         assert_eq!(fs::read_dir(home.at("~/.claudebox/instances")).expect("the instances").count(), 1);
     }
 
