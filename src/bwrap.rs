@@ -9,12 +9,13 @@
 //!
 //! All of them travel in a file that bubblewrap reads, not on its command line, which every user of the host can see.
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 
 use crate::draft::Network;
 use crate::invariants::plan::{Mount, Plan, What};
 use crate::invariants::structure::{HOSTNAME, LOCK};
-use crate::path::EnvName;
+use crate::path::{EnvName, SandboxPath};
 use crate::seccomp;
 
 /// One word of the options.
@@ -68,6 +69,12 @@ pub struct Invocation {
 /// The invocation for a plan.
 #[must_use]
 pub fn invocation(plan: &Plan) -> Invocation {
+    invocation_without(plan, &HashSet::new())
+}
+
+/// The same without the mounts at these places, which the companion makes.
+#[must_use]
+pub fn invocation_without(plan: &Plan, later: &HashSet<SandboxPath>) -> Invocation {
     let mut invocation = Invocation {
         options: Vec::new(),
         files: Vec::new(),
@@ -75,7 +82,7 @@ pub fn invocation(plan: &Plan) -> Invocation {
     };
     invocation.isolation(plan);
     invocation.environment(plan);
-    for mount in plan.mounts() {
+    for mount in plan.mounts().iter().filter(|mount| !later.contains(&mount.at)) {
         invocation.mount(mount);
     }
     invocation.closing(plan);

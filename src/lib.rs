@@ -152,10 +152,12 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     if let Some(guard) = plan.guard() {
         prepare::guard::directory(guard, host.uid).map_err(Refusal::one)?;
     }
+    let task = companion::Task::of(plan, &host);
+    let invocation = bwrap::invocation_without(plan, task.later());
     let beside = Beside {
         network,
         guard: plan.guard(),
-        task: companion::Task::of(plan, &host),
+        task,
     };
     if cli.verify {
         let ready = verify::Ready {

@@ -547,6 +547,28 @@ as_both! {
         assert!(ended, "left: {:?}", reservations(&test.home()));
     }
 
+    /// Where there are many, the companion makes the mounts in bubblewrap's place: nothing is open that was closed, and it is looked after
+    /// like the others.
+    fn many_repositories_are_protected(user: User) {
+        let make = "for i in $(seq 40); do git init -q r$i; done; echo x > .envrc";
+        let attack = "for i in $(seq 40); do (: >> r$i/.git/config; : > r$i/.git/commondir; : > r$i/.git/hooks/x; : > .envrc) 2> /dev/null && echo $i; \
+                      mv r$i x$i 2> /dev/null && echo moved; done; true";
+        let prepared = || {
+            let test = repository(user).file(".env", "SECRET=1\n");
+            host(&test, make);
+            test
+        };
+        let control = prepared();
+        let words: Vec<&str> = NAIVE.iter().copied().chain([attack]).collect();
+        assert_eq!(control.control(&words).stdout.lines().count(), 80);
+        let honest = "cd r40 && echo x > f && git add f && git commit -qm x && git log --format=%s; cat ../.env";
+        boxed(prepared(), &format!("{attack}; {honest}")).stdout("x\n").run();
+        let test = prepared();
+        let running = boxed(test.clone(), "echo up; while [ ! -e go ]; do sleep 0.01; done; \
+            for i in $(seq 500); do (: >> r39/.git/config) 2> /dev/null || { echo closed; exit; }; sleep 0.02; done").spawn();
+        assert_eq!(crate::replaced::end(&test, "git -C r39 config user.x y", running), "closed\n");
+    }
+
     /// A dry run tells what is made for the time of a session, in both of its forms.
     fn a_dry_run_tells_what_is_reserved(user: User) {
         let test = repository(user).file("envrc", "x\n").link(".envrc", "envrc");

@@ -50,7 +50,12 @@ as_both! {
         assert_eq!(home.control(&["sh", "-c", make]).exit, 0);
         told(&home, &api, "~/main", &["-p", "words of the main tree"]);
         let [name] = conversations(&home).try_into().expect("one conversation");
-        assert!(told(&home, &api, "~/tree", &["--resume", &name, "-p", "go on"]).contains("words of the main tree"));
+        // A work tree begins with no conversation of its own, and takes up no other one unasked.
+        assert!(!told(&home, &api, "~/tree", &["--continue", "-p", "go on"]).contains("words of the main tree"));
+        assert!(told(&home, &api, "~/tree", &["--resume", &name, "-p", "words of the other tree"]).contains("words of the main tree"));
+        // It stays the main tree's, which goes on with it.
+        let main = told(&home, &api, "~/main", &["--continue", "-p", "go on"]);
+        assert!(main.contains("words of the main tree") && main.contains("words of the other tree"), "{main}");
         assert_eq!(fs::read_dir(home.at("~/.claudebox/instances")).expect("the instances").count(), 1);
     }
 

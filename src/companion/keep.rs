@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -18,6 +19,7 @@ use super::bind::Binder;
 use super::reserve::Reservations;
 use super::task::{Kept, Want};
 use super::verify::{self, Wrong};
+use crate::diagnostic::Diagnostic;
 use crate::host::tree::plain;
 use crate::path::HostPath;
 
@@ -48,29 +50,31 @@ impl Keeper {
         }
     }
 
-    /// Whether something is missing that bubblewrap could not mount.
-    pub(super) fn is_needed(&self) -> bool {
+    /// Whether there are links, which bubblewrap cannot mount on.
+    pub(super) fn has_links(&self) -> bool {
         self.kept.iter().any(|kept| kept.check.want == Want::Link)
     }
 
-    /// Meets the sandbox, whose mounts were just compared, and mounts what bubblewrap could not.
+    /// Meets the sandbox, and mounts what bubblewrap did not.
     ///
     /// # Errors
-    /// A link that cannot be kept in its place.
-    pub(super) fn meet(&mut self, pid: i32, root: OwnedFd) -> Result<(), HostPath> {
+    /// What cannot be mounted: the sandbox must not start.
+    pub(super) fn meet(&mut self, pid: i32, root: OwnedFd) -> Result<(), Diagnostic> {
         if self.kept.is_empty() {
             return Ok(());
         }
-        let mut binder = Binder::start(pid, &self.kept).ok();
-        for (index, kept) in self
-            .kept
-            .iter()
-            .enumerate()
-            .filter(|(_, kept)| kept.check.want == Want::Link)
-        {
-            restore(&self.kept, &[index], &root, binder.as_mut()).map_err(|_| kept.place.clone())?;
+        let mut binder = Binder::start(pid, &self.kept);
+        for (index, Kept { check, place }) in self.kept.iter().enumerate() {
+            if verify::one(&root, check) != Err(Wrong::NotMounted) {
+                continue;
+            }
+            let bound = match &mut binder {
+                Ok(binder) => binder.bind(index),
+                Err(error) => Err(io::Error::from(error.kind())),
+            };
+            bound.map_err(|error| unable(&check.want, place, &error))?;
         }
-        self.inside = Some((root, binder));
+        self.inside = Some((root, binder.ok()));
         Ok(())
     }
 
@@ -112,6 +116,21 @@ impl Keeper {
         // Then what lies below it.
         restore(&self.kept, &all, root, binder.as_mut())
     }
+}
+
+fn unable(want: &Want, place: &HostPath, error: &io::Error) -> Diagnostic {
+    let error = plain(error);
+    if *want == Want::Link {
+        return Diagnostic::new(
+            "agent-config",
+            format!("`{place}` is a symbolic link, and this system does not let it be kept in its place: {error}"),
+        )
+        .hint(format!(
+            "put the file itself there, or let it be replaced: mount::open(\"{place}\", \"why\")"
+        ));
+    }
+    Diagnostic::new("mounts-verified", format!("`{place}` cannot be mounted: {error}"))
+        .hint("nothing ran in the sandbox; start again")
 }
 
 /// Lays those of these mounts again that are missing, until none is.

@@ -15,7 +15,6 @@ use super::task::{Task, Want};
 use super::{Ends, KNOCK, YES, holders, info, verify};
 use crate::diagnostic::{Diagnostic, Refusal};
 use crate::host::tree::Tree;
-use crate::path::HostPath;
 use crate::{leftover, output, prepare, sys};
 
 /// The longest answer of `--info-fd` that is read.
@@ -111,29 +110,36 @@ impl Session {
         if !self.ready(gate) || !matches!(gate.read(&mut byte), Ok(1)) || byte != [KNOCK] {
             return;
         }
-        let compared = verify::root(pid).and_then(|root| {
-            verify::all(&root, &self.task.checks)?;
-            Ok(root)
-        });
-        match compared {
+        // Where nothing is missing, the program inside does not wait for what may be needed later.
+        let missing = self.keeper.has_links() || !self.task.later.is_empty();
+        let ready = if missing {
+            self.meet(pid).and_then(|()| self.compare(pid))
+        } else {
+            self.compare(pid)
+        };
+        match ready {
             // Where the launcher was killed there is nothing left to start, and nothing to tell.
             _ if ended(&self.launcher) => {}
-            Ok(root) => {
-                // Where nothing is missing, the program inside does not wait for what may be needed later.
-                let open = |gate: &mut UnixStream| {
-                    let _ = gate.write_all(&[YES]);
-                };
-                if !self.keeper.is_needed() {
-                    open(gate);
-                    let _ = self.keeper.meet(pid, root);
-                } else if let Err(link) = self.keeper.meet(pid, root) {
-                    output::error(&link_refusal(&link));
-                } else {
-                    open(gate);
+            Ok(()) => {
+                let _ = gate.write_all(&[YES]);
+                if !missing {
+                    // A sandbox that cannot be entered is looked at from outside: what is lost ends it.
+                    let _ = self.meet(pid);
                 }
             }
-            Err(why) => output::error(&refusal(&why)),
+            Err(error) => output::error(&Refusal::one(error).to_string()),
         }
+    }
+
+    fn meet(&mut self, pid: i32) -> Result<(), Diagnostic> {
+        let root = verify::root(pid).map_err(|why| refusal(&why))?;
+        self.keeper.meet(pid, root)
+    }
+
+    fn compare(&self, pid: i32) -> Result<(), Diagnostic> {
+        verify::root(pid)
+            .and_then(|root| verify::all(&root, &self.task.checks))
+            .map_err(|why| refusal(&why))
     }
 
     /// Waits for something to read; false where the launcher ended first.
@@ -178,22 +184,10 @@ const EVERY: Timespec = Timespec {
     tv_nsec: keep::EVERY * 1_000_000,
 };
 
-fn refusal(why: &str) -> String {
-    let error = Diagnostic::new("mounts-verified", format!("{why}; it was exchanged while the sandbox started")).hint(
+fn refusal(why: &str) -> Diagnostic {
+    Diagnostic::new("mounts-verified", format!("{why}; it was exchanged while the sandbox started")).hint(
         "nothing ran in it; start again, and if that fails too, look for what renames files there: another sandbox on this project, or a program of yours",
-    );
-    Refusal::one(error).to_string()
-}
-
-fn link_refusal(link: &HostPath) -> String {
-    let error = Diagnostic::new(
-        "agent-config",
-        format!("`{link}` is a symbolic link, and this system does not let it be kept in its place"),
     )
-    .hint(format!(
-        "put the file itself there, or let it be replaced: mount::open(\"{link}\", \"why\")"
-    ));
-    Refusal::one(error).to_string()
 }
 
 fn ended_for(why: &str) -> String {

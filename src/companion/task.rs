@@ -1,11 +1,15 @@
 //! What one companion has to do: made from the plan and the host's facts, before anything starts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::host::Host;
 use crate::invariants::plan::{Mount, Plan, Reserved, What};
 use crate::leftover;
 use crate::path::{HostPath, SandboxPath};
+
+/// From how many mounts on those that the companion can make are its own: bubblewrap before 0.13 takes a time for each that
+/// grows with their number, the companion does not.
+const MANY: usize = 100;
 
 /// The task of one companion.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +22,8 @@ pub struct Task {
     pub(super) checks: Vec<Check>,
     /// What must stay there: parents before children.
     pub(super) kept: Vec<Kept>,
+    /// Those of the kept that bubblewrap does not make.
+    pub(super) later: HashSet<SandboxPath>,
     /// Where to look for what the session leaves.
     pub(super) places: leftover::Places,
 }
@@ -80,13 +86,21 @@ impl Task {
             let at = mount.at.clone();
             Some(Check { at, want })
         });
+        let kept = kept(plan, &host.places.state);
         Self {
+            later: later(plan, &kept),
             records: host.reservation_records(),
             reserved: plan.reserved().to_vec(),
             checks: checks.collect(),
-            kept: kept(plan, &host.places.state),
+            kept,
             places: leftover::Places::of(host),
         }
+    }
+
+    /// The mounts that the companion makes: bubblewrap is not asked for them.
+    #[must_use]
+    pub fn later(&self) -> &HashSet<SandboxPath> {
+        &self.later
     }
 }
 
@@ -129,6 +143,23 @@ fn kept(plan: &Plan, state: &HostPath) -> Vec<Kept> {
         place: link.path.clone(),
     });
     kept.chain(links).collect()
+}
+
+/// The mounts that the companion makes in bubblewrap's place. What lies above one of another kind stays bubblewrap's.
+fn later(plan: &Plan, kept: &[Kept]) -> HashSet<SandboxPath> {
+    if plan.mounts().len() < MANY {
+        return HashSet::new();
+    }
+    let kept: HashSet<&SandboxPath> = kept.iter().map(|kept| &kept.check.at).collect();
+    let others = plan.mounts().iter().filter(|mount| !kept.contains(&mount.at));
+    let above: HashSet<SandboxPath> = others
+        .flat_map(|mount| mount.at.ancestors().collect::<Vec<_>>())
+        .collect();
+    let mounts = plan.mounts().iter().map(|mount| &mount.at);
+    mounts
+        .filter(|at| kept.contains(at) && !above.contains(at))
+        .cloned()
+        .collect()
 }
 
 /// What the check saw. The login and its kin are replaced by rename when they are refreshed, at any moment.

@@ -189,7 +189,13 @@ impl Tree {
                 if let Some(node) = seen.borrow().get(path.as_os_str()) {
                     return Ok(node.clone());
                 }
-                let node = match std::fs::symlink_metadata(path) {
+                let look = || std::fs::symlink_metadata(path);
+                // A file without a name was removed while it was looked at, as the companion of another session does it.
+                let found = match look() {
+                    Ok(metadata) if metadata.nlink() == 0 => look(),
+                    found => found,
+                };
+                let node = match found {
                     Ok(metadata) => Some(node_of(path, &metadata)?),
                     Err(error) if is_absence(&error) => None,
                     Err(error) => return Err(unreadable(path, &error)),
