@@ -281,35 +281,26 @@ fn a_token_that_ends_soon_is_used_where_no_other_can_be_had() {
 
 #[test]
 fn a_revoked_token_is_told_of_by_upstream_while_no_other_can_be_had() {
-    world(|world| {
-        world
-            .api
-            .answer_bytes(&http("401 Unauthorized", r#"{"error":{"message":"revoked"}}"#));
-        world.platform.answer_bytes(&http("503 Service Unavailable", "{}"));
-        let broker = world.broker(&configuration(world, Some(&file("REAL-A1", FUTURE))));
-        let mut client = world.client(&broker, API);
-        for _ in 0..3 {
+    let revoked = |renewal: &str, then: &str| {
+        world(|world| {
+            world
+                .api
+                .answer_bytes(&http("401 Unauthorized", r#"{"error":{"message":"revoked"}}"#));
+            world.platform.answer_bytes(renewal);
+            let broker = world.broker(&configuration(world, Some(&file("REAL-A1", FUTURE))));
+            let mut client = world.client(&broker, API);
             assert_eq!(message(&mut client), "401 revoked");
-        }
-        assert_eq!(bearers(world), ["authorization: Bearer REAL-A1"; 3]);
-        assert_eq!(questions(world), [QUESTION]);
-    });
-    world(|world| {
-        world
-            .api
-            .answer_bytes(&http("401 Unauthorized", r#"{"error":{"message":"revoked"}}"#));
-        world.platform.answer_bytes(&http("403 Forbidden", "nonsense"));
-        let broker = world.broker(&configuration(world, Some(&file("REAL-A1", FUTURE))));
-        let mut client = world.client(&broker, API);
-        assert_eq!(message(&mut client), "401 revoked");
-        for _ in 0..3 {
-            assert_eq!(
-                message(&mut client),
-                "401 claudebox: the login cannot be renewed: 403; the user has to log in again with `claudebox --login`"
-            );
-        }
-        assert_eq!(questions(world), [QUESTION]);
-    });
+            for _ in 0..3 {
+                assert_eq!(message(&mut client), then);
+            }
+            assert_eq!(questions(world), [QUESTION]);
+        });
+    };
+    revoked(&http("503 Service Unavailable", "{}"), "401 revoked");
+    revoked(
+        &http("403 Forbidden", "nonsense"),
+        "401 claudebox: the login cannot be renewed: 403; the user has to log in again with `claudebox --login`",
+    );
     // And where it has ended.
     world(|world| {
         world.platform.answer_bytes(&http("529 Overloaded", "{}"));
