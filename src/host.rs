@@ -5,6 +5,7 @@ pub mod claude;
 pub mod declared;
 pub mod git;
 mod locale;
+pub mod mounts;
 pub mod namespaces;
 pub mod network;
 pub mod nix;
@@ -29,6 +30,7 @@ use crate::path::{EnvName, HostPath, SandboxPath, printable};
 use crate::sys;
 
 use claude::{Claude, NotFound, Search};
+use mounts::Mounts;
 use namespaces::Namespaces;
 use network::Network;
 use nix::Platform;
@@ -89,6 +91,8 @@ pub struct Host {
     pub variables: IndexMap<EnvName, OsString>,
     /// The file system.
     pub tree: Tree,
+    /// What is mounted where.
+    pub mounts: Mounts,
     /// Where tools come from.
     pub platform: Platform,
     /// The Nix daemon.
@@ -141,6 +145,7 @@ impl Host {
     #[expect(clippy::disallowed_methods, reason = "this module is the reader of the environment")]
     pub fn gather() -> Result<Self, Refusal> {
         let tree = Tree::real();
+        let mounts = Mounts::look().map_err(|why| Refusal::one(Diagnostic::new("host", why)))?;
         let variables = environment(std::env::vars_os());
         let terminal = Terminal::look();
         if let Some(number) = terminal.directory {
@@ -242,6 +247,7 @@ impl Host {
             variables,
             executable,
             terminal,
+            mounts,
             tree,
         })
     }
@@ -557,6 +563,7 @@ pub fn described(tree: Tree) -> Rc<Host> {
         git_settings: Vec::new(),
         variables: IndexMap::new(),
         tree,
+        mounts: Mounts::default(),
         platform: Platform::Usr,
         nix_daemon: Daemon::only(nix::daemon::Access::Absent),
         time_zone: "UTC".into(),

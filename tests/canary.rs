@@ -2,6 +2,9 @@
 
 use std::io::{BufRead, BufReader};
 
+use rustix::thread::UnshareFlags;
+
+use crate::network::lab::{shell, unshare};
 use crate::support::canaries::Canaries;
 use crate::support::{Test, User, as_both};
 
@@ -13,6 +16,27 @@ as_both! {
         canaries.control(&test);
         let hunt = canaries.hunt();
         test.args(["--yes", "--quiet", "--net", "none", "--exec", "--", "sh", "-c", &hunt]).stdout(&Canaries::expected()).run();
+    }
+
+    /// A bind mount of the host's shows a secret at a second place, in the middle of the project: it is masked there too, and cannot be
+    /// mounted from there.
+    fn a_secret_that_is_mounted_elsewhere_too_stays_hidden(user: User) {
+        let test = Test::new().who(user).file("~/.ssh/id", "SECRET\n").directory("keys").directory("[BASE]/second");
+        let check = || {
+            unshare(UnshareFlags::NEWNS);
+            shell("mount --make-rprivate /");
+            for at in ["keys", "[BASE]/second"] {
+                shell(&test.fill(&format!("mount --bind [HOME]/.ssh {}", test.at(at).display())));
+            }
+            let control = test.control(&["bwrap", "--ro-bind", "/", "/", "--tmpfs", "[HOME]/.ssh", "cat", "keys/id"]);
+            assert_eq!((control.stdout.as_str(), control.exit), ("SECRET\n", 0));
+            let run = test.clone().args(["--yes", "--quiet", "--net", "none", "--exec", "--", "sh", "-c", "ls -A keys; cat keys/id 2>&1"]);
+            run.stdout("cat: keys/id: No such file or directory\n").exit(1).run();
+            let mount = test.clone().args(["--yes", "--quiet", "--net", "none", "--mount-ro", "[BASE]/second", "--exec", "true"]).start();
+            assert!(mount.stderr.starts_with("error[secret-exposed]: `[BASE]/second`"), "{mount:?}");
+            assert_eq!((mount.stdout.as_str(), mount.exit), ("", 125));
+        };
+        std::thread::scope(|scope| scope.spawn(check).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     }
 
     /// bwrap is the sandbox's first process, and the environment that it was started with stays readable there whatever it cleared later.

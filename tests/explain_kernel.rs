@@ -87,6 +87,7 @@ fn check_all(user: User, first: u64) {
             "deep",
             "repository",
             "mounted",
+            "bound",
             "option",
         ] {
             assert!(kinds.contains(kind), "no {kind} was met");

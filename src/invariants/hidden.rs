@@ -1,5 +1,5 @@
-//! What no mount may show: secrets, claudebox's own directories, daemon sockets. All by canonical path, so that two paths
-//! are the same place exactly when their bytes are the same.
+//! What no mount may show: secrets, claudebox's own directories, daemon sockets. All by canonical path, and by each further
+//! place at which the host has mounted them, so that two paths are the same place exactly when their bytes are the same.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -220,9 +220,16 @@ impl Checker<'_> {
             self.fates
                 .insert(decision, Fate::Idle("it does not exist on this host".into()));
         }
-        if hidden.class != Class::Socket || !self.host.nix_daemon.allows(&resolved.path) {
-            self.hidden.add(resolved.path, hidden);
+        if hidden.class == Class::Socket && self.host.nix_daemon.allows(&resolved.path) {
+            return;
         }
+        // A bind mount of the host's shows it at another place.
+        for place in self.host.mounts.other_places(&resolved.path) {
+            if !self.host.home.within(&place) {
+                self.hidden.add(place, hidden.clone());
+            }
+        }
+        self.hidden.add(resolved.path, hidden);
     }
 
     /// Hides a path of the floor, if it is there. The floor names hundreds and few exist, so each directory is read once;

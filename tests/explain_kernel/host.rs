@@ -200,6 +200,9 @@ impl Host {
 
     /// Something mounted on the host below what a sandbox may show. The caller has files of its own.
     fn mount(&mut self, roots: &[PathBuf], random: &mut Random) {
+        if random.once_in(3) {
+            self.bind(roots, random);
+        }
         if !random.once_in(3) {
             return;
         }
@@ -223,6 +226,22 @@ impl Host {
         }
         self.entries.extend([at.join("sub/file"), at.join("sub"), at]);
         self.kinds.push("mounted");
+    }
+
+    /// A secret, or what is around it, at another place too.
+    fn bind(&mut self, roots: &[PathBuf], random: &mut Random) {
+        let source = random.of(&self.bait).clone();
+        let at = random.of(roots).join("bound here");
+        if source.is_dir() {
+            std::fs::create_dir(&at).expect("our own directory");
+        } else {
+            std::fs::write(&at, "").expect("our own file");
+        }
+        let done = Command::new("mount").arg("--bind").arg(&source).arg(&at).status();
+        assert!(done.expect("mount, from util-linux").success());
+        self.mounts.push(at.clone());
+        self.entries.push(at);
+        self.kinds.push("bound");
     }
 
     /// Fills a directory with whatever may lie in one.

@@ -9,6 +9,7 @@ use std::path::Path;
 use rustix::fs::{Access, AtFlags, CWD, FileType, accessat, stat};
 use rustix::io::Errno;
 
+use crate::host::mounts::unescaped;
 use crate::verify::message::{Bytes, Look};
 use crate::view::Kind;
 
@@ -59,42 +60,9 @@ pub(super) fn mounts(list: &[u8]) -> Vec<(Bytes, Look)> {
     lines
         .filter_map(|line| line.split(|byte| *byte == b' ').nth(4))
         .map(|point| {
-            let point = unescaped(point);
+            let point = Bytes::from(unescaped(point));
             let look = look(point.as_path());
             (point, look)
         })
         .collect()
-}
-
-/// A path as /proc/self/mountinfo writes it: blanks, line breaks and backslashes as three octal digits.
-fn unescaped(text: &[u8]) -> Bytes {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let [first, tail @ ..] = rest {
-        let octal = tail.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
-        let octal = octal.and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        match (first, octal) {
-            (b'\\', Some(byte)) => {
-                out.push(byte);
-                rest = tail.get(3..).unwrap_or_default();
-            }
-            _ => {
-                out.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    Bytes(out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_kernel_writes_blanks_as_octal_digits() {
-        assert_eq!(unescaped(br"/a\040b\134c\012"), Bytes::from("/a b\\c\n"));
-        assert_eq!(unescaped(br"/a\04"), Bytes::from("/a\\04"));
-        assert_eq!(unescaped(b"\\"), Bytes::from("\\"));
-    }
 }
