@@ -21,7 +21,7 @@ pub fn text(plan: &Plan, verdict: &Verdict, trace: &Trace, style: Style) -> Stri
     let mut out = variables(plan, trace, style);
     out.push_str(&withheld(verdict, trace, style));
     out.push_str(&findings(trace, style));
-    out.push_str(&mounts(plan, trace, style));
+    out.push_str(&mounts(plan, verdict, trace, style));
     out.push_str(&network(plan, trace, style));
     if let Some(internet) = plan.internet() {
         out.push_str(&openings(internet, trace, style));
@@ -105,7 +105,7 @@ fn findings(trace: &Trace, style: Style) -> String {
     out
 }
 
-fn mounts(plan: &Plan, trace: &Trace, style: Style) -> String {
+fn mounts(plan: &Plan, verdict: &Verdict, trace: &Trace, style: Style) -> String {
     let mut out = format!("{}\n", style.paint(Tone::Heading, "mounted from this host:"));
     let mut writable = Vec::new();
     let mut readable = Vec::new();
@@ -137,8 +137,14 @@ fn mounts(plan: &Plan, trace: &Trace, style: Style) -> String {
         out.push_str(&line);
         out.push('\n');
     }
-    for (_, decision) in trace.iter().filter(|(_, decision)| decision.effect == Effect::OpenPath) {
-        let line = format!("  open   {}  {}", decision.subject, decision.reason);
+    for (id, decision) in trace.iter() {
+        let line = match decision.effect {
+            Effect::OpenPath => format!("  open   {}  {}", decision.subject, decision.reason),
+            Effect::PassFile if !verdict.fates.contains_key(&id) => {
+                format!("  passed {}  {} (secret)", decision.subject, decision.reason)
+            }
+            _ => continue,
+        };
         out.push_str(&style.paint(Tone::Warn, &line));
         out.push('\n');
     }

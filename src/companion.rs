@@ -8,12 +8,15 @@
 //! 1. the companion makes the reservations and says that it is ready;
 //! 2. the launcher becomes bubblewrap, which tells the sandbox's first process through `--info-fd`;
 //! 3. our own first program inside ([`crate::init`]) knocks at the gate and waits;
-//! 4. the companion compares the mounts, and opens the gate or refuses.
+//! 4. the companion compares the mounts, and opens the gate or refuses;
+//! 5. while the sandbox runs, it lays a mount again where the host replaced the file below it.
 //!
 //! The gate is a pair of sockets: where the companion is gone the program inside reads the end of it and starts nothing.
 
+mod bind;
 mod holders;
 mod info;
+mod keep;
 mod reserve;
 mod run;
 mod task;

@@ -114,6 +114,8 @@ pub struct Draft {
     pub settings: Vec<Setting>,
     /// What is secret beyond the floor.
     pub secrets: Vec<(Secret, DecisionId)>,
+    /// Files of the project that are shown although their names are those of secrets.
+    pub passed: Vec<(HostPath, DecisionId)>,
     /// Mounts, in the order of the requests. The plan orders them anew.
     pub mounts: Vec<Mount>,
     /// What stays read-only although a mount would let it be written, with the ways to it.

@@ -24,6 +24,13 @@ pub fn script(host: &Host, plan: &Plan, invocation: &Invocation) -> Vec<u8> {
     for reserved in &reserved {
         reserve(&mut out, reserved);
     }
+    for link in plan.links() {
+        let note = format!(
+            "# a launch also keeps the link `{}` in its place; this script does not\n",
+            link.at
+        );
+        out.extend_from_slice(note.as_bytes());
+    }
     if let Some(guard) = plan.guard() {
         guard_lines(&mut out, guard);
     }

@@ -123,7 +123,7 @@ impl Group {
             (Effect::Hide, _) => Self::Variables,
             (_, Site::Host(_)) => Self::Claudebox,
             (Effect::Pass | Effect::PassSecret | Effect::Set, _) => Self::Variables,
-            (Effect::SecretPath | Effect::SecretName | Effect::SecretFile, _) => Self::Secrets,
+            (Effect::SecretPath | Effect::SecretName | Effect::SecretFile | Effect::PassFile, _) => Self::Secrets,
             (Effect::Note, _) => Self::of_hook(id, trace),
             _ => Self::Mounts,
         }

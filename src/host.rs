@@ -3,6 +3,7 @@
 
 pub mod claude;
 pub mod declared;
+mod environment;
 pub mod git;
 mod locale;
 pub mod mounts;
@@ -13,13 +14,14 @@ pub mod own;
 pub mod policies;
 pub mod program;
 mod sockets;
+mod start;
 pub mod suites;
+mod surface;
 pub mod terminal;
 pub mod tree;
 pub mod volume;
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::rc::Rc;
 
 use indexmap::IndexMap;
@@ -30,11 +32,13 @@ use crate::path::{EnvName, HostPath, SandboxPath, printable};
 use crate::sys;
 
 use claude::{Claude, NotFound, Search};
+use environment::{CA_PLACES, certificates, moved_secrets, user_name};
 use mounts::Mounts;
 use namespaces::Namespaces;
 use network::Network;
 use nix::Platform;
 use nix::daemon::Daemon;
+use start::{existing, existing_or, joined, readable};
 use terminal::Terminal;
 use tree::Tree;
 use volume::Volume;
@@ -146,7 +150,7 @@ impl Host {
     pub fn gather() -> Result<Self, Refusal> {
         let tree = Tree::real();
         let mounts = Mounts::look().map_err(|why| Refusal::one(Diagnostic::new("host", why)))?;
-        let variables = environment(std::env::vars_os());
+        let variables = environment::variables(std::env::vars_os());
         let terminal = Terminal::look();
         if let Some(number) = terminal.directory {
             return Err(Refusal::one(
@@ -299,48 +303,19 @@ impl Host {
         self.repository.as_ref().map_or(&self.project, git::canonical_root)
     }
 
-    /// Git directories of the project that lie outside it.
+    /// The directories from the project's root down to the working directory.
     #[must_use]
-    pub fn outside_git_dirs(&self) -> Vec<HostPath> {
-        let mut outside: Vec<HostPath> = Vec::new();
-        let confirmed = self
-            .repository
-            .iter()
-            .filter(|repository| repository.unconfirmed().is_none());
-        for directory in confirmed.flat_map(|repository| [&repository.common_dir, &repository.git_dir]) {
-            if !directory.within(&self.project) && !outside.iter().any(|known| directory.within(known)) {
-                outside.push(directory.clone());
-            }
+    pub fn way(&self) -> Vec<HostPath> {
+        let mut way: Vec<HostPath> = self
+            .directory
+            .ancestors()
+            .take_while(|directory| directory.within(&self.project))
+            .collect();
+        if way.is_empty() {
+            way.push(self.project.clone());
         }
-        outside
-    }
-
-    /// What of the project's repository the host's git would run or obey: in its work tree and in its git directory.
-    ///
-    /// # Errors
-    /// When a part of it cannot be protected: see [`git::surface`].
-    pub fn project_surface(&self) -> Result<git::Surface, git::Forged> {
-        match &self.repository {
-            Some(repository) => git::surface(&self.tree, repository, &self.git_config),
-            None => self.folder_surface(&self.project),
-        }
-    }
-
-    /// The same of another directory that the sandbox may write to.
-    ///
-    /// # Errors
-    /// As [`Self::project_surface`], or when the repository around it contradicts itself.
-    pub fn other_surface(&self, directory: &HostPath) -> Result<git::Surface, git::Forged> {
-        let around = git::discover(&self.tree, directory, &self.home, self.uid)?;
-        let shown = |part: &HostPath| part.within(directory);
-        match around.filter(|found| shown(&found.work_tree) || shown(&found.git_dir) || shown(&found.common_dir)) {
-            Some(repository) => git::surface(&self.tree, &repository, &self.git_config),
-            None => self.folder_surface(directory),
-        }
-    }
-
-    fn folder_surface(&self, directory: &HostPath) -> Result<git::Surface, git::Forged> {
-        git::surface_of_folder(&self.tree, directory, &self.home, self.uid, &self.git_config)
+        way.reverse();
+        way
     }
 
     /// Where the companion notes that it made a path for the time of a session.
@@ -386,164 +361,6 @@ impl Host {
     pub fn bwrap_name(&self) -> &OsStr {
         self.bwrap.as_ref().map_or(OsStr::new("bwrap"), HostPath::as_os_str)
     }
-}
-
-/// Where distributions keep the trusted certificates, in the order of the search.
-const CA_PLACES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/ssl/certs/ca-bundle.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-];
-
-/// Variables that move a program's secrets away from where the floor knows them.
-const MOVERS: [&str; 17] = [
-    "AWS_CONFIG_FILE",
-    "AWS_SHARED_CREDENTIALS_FILE",
-    "AZURE_CONFIG_DIR",
-    "CLOUDSDK_CONFIG",
-    "DOCKER_CONFIG",
-    "GH_CONFIG_DIR",
-    "GNUPGHOME",
-    "GOOGLE_APPLICATION_CREDENTIALS",
-    "KUBECONFIG",
-    "NETRC",
-    "NPM_CONFIG_USERCONFIG",
-    "PASSWORD_STORE_DIR",
-    "PGPASSFILE",
-    "PIP_CONFIG_FILE",
-    "SOPS_AGE_KEY_FILE",
-    "VAULT_TOKEN_FILE",
-    "HISTFILE",
-];
-
-/// The paths that such variables name. A list (`KUBECONFIG`) counts item by item. The home itself, or what lies above it,
-/// is not taken: a variable must not be able to declare everything a secret.
-fn moved_secrets(variables: &IndexMap<EnvName, OsString>, home: &HostPath) -> Vec<(HostPath, &'static str)> {
-    let mut moved = Vec::new();
-    for mover in MOVERS {
-        let Some(value) = EnvName::new(mover).ok().and_then(|name| variables.get(&name)) else {
-            continue;
-        };
-        for item in value.as_bytes().split(|byte| *byte == b':') {
-            match HostPath::new(OsStr::from_bytes(item)) {
-                Ok(path) if !home.within(&path) => moved.push((path, mover)),
-                _ => {}
-            }
-        }
-    }
-    moved
-}
-
-/// The environment, each name once. An entry without a proper name cannot pass and is left out.
-fn environment(entries: impl Iterator<Item = (OsString, OsString)>) -> IndexMap<EnvName, OsString> {
-    let mut variables = IndexMap::new();
-    for (name, value) in entries {
-        if let Ok(name) = EnvName::new(name) {
-            variables.entry(name).or_insert(value);
-        }
-    }
-    variables.sort_keys();
-    variables
-}
-
-/// The first of the named files that exists, canonical.
-fn certificates(tree: &Tree, named: &[Option<&OsString>], places: &[&str]) -> Option<HostPath> {
-    let named = named.iter().flatten().map(|path| path.as_os_str());
-    named.chain(places.iter().map(OsStr::new)).find_map(|path| {
-        let resolved = tree.resolve(&HostPath::new(path).ok()?).ok()?;
-        matches!(
-            resolved.node,
-            Some(tree::Node {
-                kind: tree::Kind::File,
-                ..
-            })
-        )
-        .then_some(resolved.path)
-    })
-}
-
-/// The name of the user: of the user database, else what `USER` says, if it is a plain name.
-fn user_name(tree: &Tree, uid: u32, variable: Option<&OsStr>) -> OsString {
-    let passwd = tree
-        .read(std::path::Path::new("/etc/passwd"), MEMORY_MAX)
-        .unwrap_or_default();
-    let by_id = passwd.split(|byte| *byte == b'\n').find_map(|line| {
-        let mut fields = line.split(|byte| *byte == b':');
-        let (name, id) = (fields.next()?, fields.nth(1)?);
-        (std::str::from_utf8(id).ok()?.parse() == Ok(uid)).then(|| OsStr::from_bytes(name).to_os_string())
-    });
-    let plain = |name: &OsStr| {
-        !name.is_empty()
-            && name
-                .as_bytes()
-                .iter()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte))
-    };
-    by_id
-        .or_else(|| variable.map(OsStr::to_os_string))
-        .filter(|name| plain(name))
-        .unwrap_or_else(|| "user".into())
-}
-
-fn existing(tree: &Tree, path: Option<&std::path::Path>, what: &'static str) -> Result<HostPath, Refusal> {
-    let refused = |why: String| {
-        Refusal::one(
-            Diagnostic::new("host", format!("the {what} cannot be used: {why}"))
-                .hint("start from a directory that exists and that you can read"),
-        )
-    };
-    let path = path.ok_or_else(|| refused("it is not known, or it does not exist".into()))?;
-    let path = HostPath::new(path).map_err(|why| refused(format!("`{}` {why}", printable(path.as_os_str()))))?;
-    let resolved = tree.resolve(&path).map_err(|error| refused(error.to_string()))?;
-    if resolved.node.is_none() {
-        return Err(refused(format!("`{path}` does not exist")));
-    }
-    Ok(resolved.path)
-}
-
-/// The same for a directory that need not exist: its canonical path all the same.
-fn existing_or(
-    tree: &Tree,
-    path: Option<&std::path::Path>,
-    home: &HostPath,
-    default: &str,
-) -> Result<HostPath, Refusal> {
-    match path.and_then(|path| HostPath::new(path).ok()) {
-        Some(path) => tree
-            .resolve(&path)
-            .map(|resolved| resolved.path)
-            .map_err(|error| Refusal::one(Diagnostic::new("host", error.to_string()))),
-        None => joined(home, default),
-    }
-}
-
-fn joined(base: &HostPath, name: &str) -> Result<HostPath, Refusal> {
-    base.join(name)
-        .map_err(|why| Refusal::one(Diagnostic::new("internal", format!("`{name}` {why}"))))
-}
-
-/// The caller can list the working directory: without that, Claude Code would see an empty project.
-fn readable(directory: &HostPath) -> Result<(), Refusal> {
-    use rustix::fs::{Access, AtFlags, CWD, accessat};
-    accessat(
-        CWD,
-        directory.as_path(),
-        Access::READ_OK | Access::EXEC_OK,
-        AtFlags::EACCESS,
-    )
-    .map_err(|error| {
-        Refusal::one(
-            Diagnostic::new(
-                "host",
-                format!(
-                    "the working directory `{directory}` cannot be read: {}",
-                    tree::plain(&error.into())
-                ),
-            )
-            .hint("change to a directory that you can read"),
-        )
-    })
 }
 
 /// A host that tests describe: an ordinary user on a distribution with `/usr`, in the project `/home/u/p`.

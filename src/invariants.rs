@@ -168,7 +168,9 @@ pub fn check(draft: Draft, trace: &mut Trace, host: &Host, request: &Request, so
         masks: Vec::new(),
         protected: IndexMap::new(),
         reserved: Vec::new(),
+        links: Vec::new(),
         opened: Vec::new(),
+        passed: Vec::new(),
         fates: IndexMap::new(),
         violations: Vec::new(),
         unfit: false,
@@ -223,8 +225,12 @@ struct Checker<'run> {
     protected: IndexMap<SandboxPath, surface::Guard>,
     /// What is made for the time of the session.
     reserved: Vec<plan::Reserved>,
+    /// The links at protected names.
+    links: Vec<plan::PinnedLink>,
     /// The policy's openings that opened something.
     opened: Vec<DecisionId>,
+    /// The policy's words that passed a file.
+    passed: Vec<DecisionId>,
     fates: IndexMap<DecisionId, Fate>,
     violations: Vec<Diagnostic>,
     /// The project itself was refused: what follows from that is not told again.
@@ -252,10 +258,12 @@ impl Checker<'_> {
         self.remote_secrets();
         self.mount_points();
         self.grant_masks();
+        self.idle_passes();
         let nix = self.nix_daemon();
         self.working_directory();
         self.tell_claude(&network);
         let reserved = self.reserved_and_mounted();
+        let links = self.links_that_are_seen();
         Parts {
             variables,
             mounts: std::mem::take(&mut self.mounts),
@@ -272,6 +280,7 @@ impl Checker<'_> {
             isolation,
             preparations: state.preparations,
             reserved,
+            links,
         }
     }
 

@@ -126,6 +126,9 @@ impl Places {
                     git_dirs.push(directory.clone());
                 }
             }
+        } else if let Ok(git) = host.project.join(".git") {
+            // Whoever looks again finds a repository here, if the session has made one.
+            git_dirs.push(git);
         }
         let state = &host.places.state;
         let reports = state.join("reports").unwrap_or_else(|_| state.clone());

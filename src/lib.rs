@@ -127,7 +127,11 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
     }
     let bwrap = host.bwrap.as_ref().map_err(|missing| Refusal::one(missing.clone()))?;
     approval::settle(&host, cli.approve)?;
-    if launch::tools::provide(&host).map_err(Refusal::one)? {
+    let unbuilt = |error| Refusal {
+        sources: decided.sources.clone(),
+        ..Refusal::one(error)
+    };
+    if launch::tools::provide(&host).map_err(unbuilt)? {
         return run(cli);
     }
     let network = launch::network::needs(plan, &host).map_err(Refusal::one)?;

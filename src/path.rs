@@ -133,7 +133,8 @@ macro_rules! absolute_path {
             /// One more component below this path.
             ///
             /// # Errors
-            /// `name` may hold several components, but neither `..` nor NUL; an absolute `name` is refused.
+            /// `name` may hold several components, but neither `..` nor NUL; an absolute `name` is refused. An empty one gives
+            /// this path itself.
             pub fn join(&self, name: impl AsRef<Path>) -> Result<Self, Malformed> {
                 if name.as_ref().has_root() {
                     return Err(Malformed("is absolute where a relative path belongs"));
@@ -275,6 +276,12 @@ impl fmt::Display for EnvName {
 /// hostile name can neither move the cursor nor pass for another one.
 #[must_use]
 pub fn printable(text: &OsStr) -> String {
+    // Nearly every name is plain ASCII, and a launch prints hundreds.
+    if let Some(plain) = text.to_str()
+        && plain.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+    {
+        return plain.to_string();
+    }
     let mut out = String::new();
     for chunk in text.as_bytes().utf8_chunks() {
         for c in chunk.valid().chars() {
@@ -308,6 +315,9 @@ mod tests {
         assert_eq!(HostPath::new(""), Err(Malformed("is not absolute")));
         assert_eq!(HostPath::new("/a/../b"), Err(Malformed("contains `..`")));
         assert_eq!(HostPath::new("/a\0b"), Err(Malformed("contains a NUL byte")));
+        let path = HostPath::new("/a").unwrap();
+        assert_eq!(path.join(""), Ok(path.clone()));
+        assert_eq!(HostPath::root().join(""), Ok(HostPath::root()));
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! The one filter: no input can be put into the terminal, and the kernel's keyring is shut, for every system call interface
-//! that the kernel accepts. A general policy on system calls is not its purpose. Pure: it makes a program, others install it.
+//! The one filter: no input can be put into the terminal, the kernel's keyring is shut, and so is the way to the machine's
+//! hypervisor, for every system call interface that the kernel accepts. All three are roads that no namespace ends; a general
+//! policy on system calls is not its purpose. Pure: it makes a program, others install it.
 
 /// `struct seccomp_data` of linux/seccomp.h: where its fields lie.
 mod field {
@@ -7,7 +8,9 @@ mod field {
     pub const NUMBER: u32 = 0;
     /// The `AUDIT_ARCH_*` value of the interface.
     pub const ARCHITECTURE: u32 = 4;
-    /// The low half of the second argument (all supported machines are little-endian).
+    /// The low half of the first argument (all supported machines are little-endian).
+    pub const FIRST_ARGUMENT_LOW: u32 = 16;
+    /// The low half of the second argument.
     pub const SECOND_ARGUMENT_LOW: u32 = 24;
 }
 
@@ -35,6 +38,17 @@ pub const TIOCSTI: u32 = 0x5412;
 /// Pastes the selection of a virtual console, among others.
 pub const TIOCLINUX: u32 = 0x541c;
 
+/// `SECCOMP_RET_ERRNO` with EAFNOSUPPORT: as on a kernel without such sockets.
+const NO_FAMILY: u32 = 0x0005_0000 | 97;
+
+/// Sockets between a virtual machine and its hypervisor (linux/socket.h). They belong to no network namespace.
+const AF_VSOCK: u32 = 40;
+/// `io_uring_setup`, the same number everywhere. A ring makes sockets and opens files without another system call, so what it is
+/// asked for is not filtered.
+const RING: u32 = 425;
+/// The call of `socketcall` that makes a socket (linux/net.h).
+const SYS_SOCKET: u32 = 1;
+
 /// Numbers from here on are the x32 interface of x86-64.
 const X32_BIT: u32 = 0x4000_0000;
 
@@ -44,6 +58,9 @@ struct Interface {
     ioctl: u32,
     /// add_key, request_key, keyctl.
     keys: [u32; 3],
+    socket: u32,
+    /// The call that is told in memory, where no filter looks, which call it is to be; those that make sockets by it are shut.
+    socketcall: Option<u32>,
     /// Whether numbers with [`X32_BIT`] are another interface, which is shut as a whole.
     x32: bool,
 }
@@ -55,12 +72,16 @@ const INTERFACES: [Interface; 2] = [
         architecture: 0xc000_003e,
         ioctl: 16,
         keys: [248, 249, 250],
+        socket: 41,
+        socketcall: None,
         x32: true,
     },
     Interface {
         architecture: 0x4000_0003,
         ioctl: 54,
         keys: [286, 287, 288],
+        socket: 359,
+        socketcall: Some(102),
         x32: false,
     },
 ];
@@ -71,12 +92,16 @@ const INTERFACES: [Interface; 2] = [
         architecture: 0xc000_00b7,
         ioctl: 29,
         keys: [217, 218, 219],
+        socket: 198,
+        socketcall: None,
         x32: false,
     },
     Interface {
         architecture: 0x4000_0028,
         ioctl: 54,
         keys: [309, 310, 311],
+        socket: 281,
+        socketcall: None,
         x32: false,
     },
 ];
@@ -84,7 +109,7 @@ const INTERFACES: [Interface; 2] = [
 /// The filter as bubblewrap reads it: an array of `struct sock_filter`.
 ///
 /// INVARIANT(tty-and-keyring): set here. The command of an ioctl is compared on its low 32 bits, since the kernel ignores the
-/// others: `TIOCSTI | 1 << 32` is TIOCSTI. An interface that is not known here is not accepted by the kernel either, so it is
+/// others: `TIOCSTI | 1 << 32` is TIOCSTI. INVARIANT(network): a socket to the hypervisor is a network that no plan has. An interface that is not known here is not accepted by the kernel either, so it is
 /// denied.
 #[must_use]
 pub fn program() -> Vec<u8> {
@@ -115,14 +140,29 @@ fn interface_body(interface: &Interface) -> Vec<Instruction> {
         body.push((op::EQUAL, 0, 1, key));
         body.push((op::RETURN, 0, 0, DENY));
     }
-    body.push((op::EQUAL, 1, 0, interface.ioctl));
+    body.push((op::EQUAL, 0, 1, RING));
+    body.push((op::RETURN, 0, 0, MISSING));
+    let first = field::FIRST_ARGUMENT_LOW;
+    body.extend(call(interface.socket, first, &[AF_VSOCK], NO_FAMILY));
+    if let Some(number) = interface.socketcall {
+        body.extend(call(number, first, &[SYS_SOCKET], NO_FAMILY));
+    }
+    let second = field::SECOND_ARGUMENT_LOW;
+    body.extend(call(interface.ioctl, second, &[TIOCSTI, TIOCLINUX], DENY));
     body.push((op::RETURN, 0, 0, ALLOW));
-    body.push((op::LOAD, 0, 0, field::SECOND_ARGUMENT_LOW));
-    for command in [TIOCSTI, TIOCLINUX] {
-        body.push((op::EQUAL, 0, 1, command));
-        body.push((op::RETURN, 0, 0, DENY));
+    body
+}
+
+/// The instructions for one call: `verdict` where the argument is one of `shut`, else allowed. Other calls pass over them.
+fn call(number: u32, argument: u32, shut: &[u32], verdict: u32) -> Vec<Instruction> {
+    let mut body = vec![(op::LOAD, 0, 0, argument)];
+    for value in shut {
+        body.push((op::EQUAL, 0, 1, *value));
+        body.push((op::RETURN, 0, 0, verdict));
     }
     body.push((op::RETURN, 0, 0, ALLOW));
+    let length = u8::try_from(body.len()).unwrap_or(u8::MAX);
+    body.insert(0, (op::EQUAL, 0, length, number));
     body
 }
 
@@ -138,11 +178,16 @@ fn emit(out: &mut Vec<u8>, code: u16, yes: u8, no: u8, value: u32) {
 mod tests {
     use super::*;
 
-    /// A machine for the instructions that the filter uses.
     fn verdict(number: u32, architecture: u32, second: u64) -> u32 {
+        verdict_of(number, architecture, 0, second)
+    }
+
+    /// A machine for the instructions that the filter uses.
+    fn verdict_of(number: u32, architecture: u32, first: u64, second: u64) -> u32 {
         let mut data = [0u8; 64];
         data[0..4].copy_from_slice(&number.to_ne_bytes());
         data[4..8].copy_from_slice(&architecture.to_ne_bytes());
+        data[16..24].copy_from_slice(&first.to_ne_bytes());
         data[24..32].copy_from_slice(&second.to_ne_bytes());
         let program = program();
         let (mut at, mut accumulator) = (0, 0u32);
@@ -191,6 +236,27 @@ mod tests {
                 assert_eq!(ask(key, 0), DENY);
             }
             assert_eq!(ask(0, 0x5412), ALLOW);
+        }
+    }
+
+    #[test]
+    fn every_interface_denies_the_hypervisor_and_allows_other_sockets() {
+        for interface in &INTERFACES {
+            let ask = |number, first| verdict_of(number, interface.architecture, first, 1);
+            for family in [40, 40 | 1 << 32] {
+                assert_eq!(ask(interface.socket, family), NO_FAMILY);
+            }
+            // Unix, IPv4, IPv6, netlink, packet.
+            for family in [1, 2, 10, 16, 17] {
+                assert_eq!(ask(interface.socket, family), ALLOW);
+            }
+            assert_eq!(ask(RING, 8), MISSING);
+            if let Some(number) = interface.socketcall {
+                assert_eq!(ask(number, 1), NO_FAMILY);
+                // connect and socketpair by the same call.
+                assert_eq!((ask(number, 3), ask(number, 8)), (ALLOW, ALLOW));
+            }
+            assert_eq!(ask(0, 40), ALLOW);
         }
     }
 

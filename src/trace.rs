@@ -75,6 +75,8 @@ pub enum Effect {
     SecretName,
     /// Files of the project whose names match are secrets.
     SecretFile,
+    /// One file of the project is shown although its name is that of a secret.
+    PassFile,
     /// A bind mount without write access.
     ReadOnly,
     /// A bind mount with write access.
@@ -121,6 +123,7 @@ impl Effect {
             Self::SecretPath => "secret-path",
             Self::SecretName => "secret-name",
             Self::SecretFile => "secret-file",
+            Self::PassFile => "pass-file",
             Self::ReadOnly => "read-only",
             Self::ReadWrite => "read-write",
             Self::Tmpfs => "tmpfs",

@@ -9,7 +9,7 @@ use crate::support::tls::Tls;
 use crate::support::{Test, User, as_both, claude};
 
 /// A key that no server knows. Claude Code asks about a key it has not seen by the last twenty characters.
-const KEY: &str = "dummy-key-of-the-test-0123456789";
+pub const KEY: &str = "dummy-key-of-the-test-0123456789";
 
 /// The stub's address goes in by the user's policy, so that these tests say nothing about what the bundled one thinks of it.
 pub const POLICY: &str = r#"

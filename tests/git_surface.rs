@@ -6,10 +6,10 @@ use std::path::Path;
 use crate::support::{Test, User, as_both};
 
 /// What the planted program does when the host's git runs it.
-const EVIL: &str = r#"[core]\n\tfsmonitor = "touch [HOME]/fired; false"\n"#;
+pub const EVIL: &str = r#"[core]\n\tfsmonitor = "touch [HOME]/fired; false"\n"#;
 
 /// What a person does on the host afterwards.
-const HOST: &str = "for d in . sub nested a/b/c/nested ../wt; do [ -e $d/.git ] && (cd $d && git status && git diff && git log -1 \
+const HOST: &str = "git checkout -q -- . 2> /dev/null; for d in . sub nested a/b/c/nested ../wt; do [ -e $d/.git ] && (cd $d && git status && git diff && git log -1 \
                     && git add -A; git commit -m m --allow-empty); done > /dev/null 2>&1";
 
 /// One way to make the host's git run something.
@@ -196,9 +196,71 @@ const ATTACKS: &[Attack] = &[
         "hook monitor",
     ),
     attack(
+        "a second name for the configuration",
+        "",
+        "ln .git/config c; printf 'EVIL' >> c",
+    ),
+    attack(
+        "the git directory at another place",
+        "",
+        "unshare -Urm sh -c 'mkdir m; mount --rbind .git m; cat >> m/config' < EVILFILE",
+    ),
+    attack(
         "a mount undone",
         "",
         "unshare -Urm sh -c 'umount .git/config; mount -o remount,rw .git/config; git config core.fsmonitor \"touch [HOME]/fired; false\"'",
+    ),
+];
+
+/// The same, done in a linked worktree.
+const IN_A_WORKTREE: &[Attack] = &[
+    attack(
+        "the worktree's pointer",
+        WORKTREE,
+        "cp -r [PROJECT]/.git evil; printf 'EVIL' >> evil/config; echo 'gitdir: evil' > .git",
+    ),
+    attack(
+        "another pointer",
+        WORKTREE,
+        "cp -r [PROJECT]/.git evil; printf 'EVIL' >> evil/config; rm -f .git; echo 'gitdir: evil' > .git",
+    ),
+    attack(
+        "a pointer moved away",
+        WORKTREE,
+        "cp -r [PROJECT]/.git evil; printf 'EVIL' >> evil/config; mv .git g; echo 'gitdir: evil' > .git",
+    ),
+    attack(
+        "the worktree's own common directory",
+        WORKTREE,
+        "cp -r [PROJECT]/.git evil; printf 'EVIL' >> evil/config; echo $PWD/evil > [PROJECT]/.git/worktrees/wt/commondir",
+    ),
+    attack(
+        "another entry for the worktree",
+        WORKTREE,
+        "cd [PROJECT]/.git/worktrees; mv wt w; cp -r w wt; cp -r .. [HOME]/wt/evil; printf 'EVIL' >> [HOME]/wt/evil/config; \
+         echo [HOME]/wt/evil > wt/commondir",
+    ),
+    attack(
+        "the common configuration",
+        WORKTREE,
+        "printf 'EVIL' >> [PROJECT]/.git/config",
+    ),
+    attack("a common hook", WORKTREE, "hook [PROJECT]/.git/hooks/pre-commit"),
+    attack(
+        "a common directory for the common directory",
+        WORKTREE,
+        "cp -r [PROJECT]/.git evil; printf 'EVIL' >> evil/config; echo $PWD/evil > [PROJECT]/.git/commondir",
+    ),
+    attack(
+        "the worktree's own configuration",
+        "git config extensions.worktreeConfig true; git worktree add -q ../wt",
+        "printf 'EVIL' > [PROJECT]/.git/worktrees/wt/config.worktree",
+    ),
+    attack(
+        "the index of the main work tree",
+        WORKTREE,
+        "mkdir -p xgit/hooks; hook xgit/hooks/pre-commit; git add xgit; sed 's#xgit/hooks#.git/hooks#' [PROJECT]/.git/worktrees/wt/index > i; \
+         cat i > [PROJECT]/.git/index; rm -r xgit",
     ),
 ];
 
@@ -223,7 +285,7 @@ pub fn host(test: &Test, script: &str) {
 }
 
 /// A sandbox as one would write it without much thought.
-const NAIVE: [&str; 15] = [
+pub const NAIVE: [&str; 18] = [
     "bwrap",
     "--ro-bind",
     "/",
@@ -237,6 +299,9 @@ const NAIVE: [&str; 15] = [
     "--bind",
     "[PROJECT]",
     "[PROJECT]",
+    "--bind-try",
+    "[HOME]/wt",
+    "[HOME]/wt",
     "sh",
     "-c",
 ];
@@ -265,39 +330,92 @@ pub fn reservations(directory: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
+/// Each of these fires from a naive sandbox, and none from ours that is started in this directory.
+#[track_caller]
+fn none_fires(user: User, attacks: &[Attack], directory: &str) {
+    let mut wrong = Vec::new();
+    for Attack { name, before, does } in attacks {
+        let does = format!("{HOOK}{does}")
+            .replace("EVILFILE", "[HOME]/evil")
+            .replace("EVIL", EVIL);
+        let prepared = || {
+            let test = repository(user);
+            let test = test.file("~/evil", &EVIL.replace("\\n", "\n").replace("\\t", "\t"));
+            if !before.is_empty() {
+                host(&test, before);
+            }
+            test
+        };
+        let control = prepared();
+        let enter = format!("cd {}; {does}", control.at(directory).display());
+        let words: Vec<&str> = NAIVE.iter().copied().chain([enter.as_str()]).collect();
+        let naive = control.control(&words);
+        if !fires(&control) {
+            wrong.push(format!("{name}: the control did not fire: {naive:?}"));
+        }
+        let test = boxed(prepared(), &does).current(directory);
+        let run = test.start();
+        if run.exit == 125 || run.stderr.contains("error[") {
+            wrong.push(format!("{name}: did not start: {}", run.stderr));
+        }
+        if fires(&test.clone().current("[PROJECT]")) {
+            wrong.push(format!("{name}: fired: {run:?}"));
+        }
+        let left = reservations(&test.home());
+        if !left.is_empty() {
+            wrong.push(format!("{name}: left {left:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 as_both! {
     /// The whole table: each way fires from a naive sandbox, and none from ours.
     fn nothing_is_planted_for_the_hosts_git(user: User) {
-        let mut wrong = Vec::new();
-        for Attack { name, before, does } in ATTACKS {
-            let does = format!("{HOOK}{does}").replace("EVIL", EVIL);
-            let prepared = || {
-                let test = repository(user);
-                if !before.is_empty() {
-                    host(&test, before);
-                }
-                test
-            };
-            let control = prepared();
-            let words: Vec<&str> = NAIVE.iter().copied().chain([does.as_str()]).collect();
-            let naive = control.control(&words);
-            if !fires(&control) {
-                wrong.push(format!("{name}: the control did not fire: {naive:?}"));
-            }
-            let test = boxed(prepared(), &does);
-            let run = test.start();
-            if run.exit == 125 || run.stderr.contains("error[") {
-                wrong.push(format!("{name}: did not start: {}", run.stderr));
-            }
-            if fires(&test) {
-                wrong.push(format!("{name}: fired: {run:?}"));
-            }
-            let left = reservations(&test.home());
-            if !left.is_empty() {
-                wrong.push(format!("{name}: left {left:?}"));
-            }
-        }
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        none_fires(user, ATTACKS, "[PROJECT]");
+    }
+
+    /// The same from a linked worktree, which has its pointer, its entry in the repository, and what all worktrees share.
+    fn nothing_is_planted_from_a_worktree(user: User) {
+        none_fires(user, IN_A_WORKTREE, "~/wt");
+    }
+
+    /// What git in a sandbox takes for gone is another's: worktrees that are not shown inside are lost to a naive sandbox.
+    fn other_worktrees_are_kept(user: User) {
+        let prune = "git worktree prune --expire=now; git gc -q --prune=now 2> /dev/null; true";
+        let kept = |test: &Test| test.control(&["sh", "-c", "cd ../wt && git log --format=%s -1"]).stdout;
+        let prepared = || {
+            let test = repository(user);
+            host(&test, WORKTREE);
+            test
+        };
+        let control = prepared();
+        let words: Vec<&str> = NAIVE[..13].iter().chain(&NAIVE[16..]).copied().chain([prune]).collect();
+        let words: Vec<&str> = words.iter().flat_map(|word| if *word == "--bind" { vec!["--tmpfs", "[HOME]", "--bind"] } else { vec![*word] }).collect();
+        assert_eq!(control.control(&words).exit, 0);
+        assert_eq!(kept(&control), "");
+        let test = prepared();
+        boxed(test.clone(), prune).start();
+        assert_eq!(kept(&test), "one\n");
+    }
+
+    /// A link at a protected name can be followed, and neither replaced nor removed; nor can the link to its directory.
+    fn a_link_at_a_protected_name_stays(user: User) {
+        let prepared = || {
+            repository(user).file("config/envrc", "old\n").file("config/editor/tasks.json", "old\n").link(".envrc", "config/envrc").link(".vscode", "config/editor")
+        };
+        let script = "cat .envrc .vscode/tasks.json; for l in .envrc .vscode; do rm $l; mv $l x; ln -sfn /tmp $l; done 2> /dev/null; \
+                      (echo new > .envrc) 2> /dev/null; (echo new > .vscode/tasks.json) 2> /dev/null; \
+                      mv config c 2> /dev/null; readlink .envrc .vscode; cat .envrc .vscode/tasks.json";
+        let control = prepared();
+        let words: Vec<&str> = NAIVE.iter().copied().chain([script]).collect();
+        assert_eq!(control.control(&words).stdout, "old\nold\n/tmp\n/tmp\n", "the control could not replace them");
+        boxed(prepared(), script).stdout("old\nold\nconfig/envrc\nconfig/editor\nold\nold\n").run();
+        // The host may replace it, as it may replace everything.
+        let test = prepared();
+        let running = boxed(test.clone(), "echo up; while [ ! -e go ]; do sleep 0.01; done; \
+            for i in $(seq 500); do (: >> .envrc) 2> /dev/null || { echo closed; exit; }; sleep 0.02; done").spawn();
+        assert_eq!(crate::replaced::end(&test, "rm .envrc; echo mine > .envrc", running), "closed\n");
     }
 
     /// The honest use: what a developer does in a day, in a plain repository and in a linked worktree, and the host agrees.
@@ -361,6 +479,23 @@ as_both! {
         boxed(prepared(), script).stdout("wrote Makefile\nwrote CLAUDE.md\n").run();
     }
 
+    /// From the project down to where the session was started they are read-only; elsewhere in the project they are named when they
+    /// change, and their directories can be removed, as a checkout does it.
+    fn what_other_programs_obey_below_the_project(user: User) {
+        let places = ["", "packages/", "packages/one/", "packages/one/src/", "packages/two/"];
+        let prepared = || places.iter().fold(repository(user), |test, place| test.file(&format!("{place}.envrc"), "old\n"));
+        let script = "for p in . packages packages/one packages/one/src packages/two; do (echo new > [PROJECT]/$p/.envrc) 2>/dev/null && echo wrote $p; done; \
+                      rm -r [PROJECT]/packages/one/src; mv [PROJECT]/packages [PROJECT]/x 2>/dev/null || echo stays";
+        let control = prepared();
+        let words: Vec<&str> = NAIVE.iter().copied().chain([script]).collect();
+        assert_eq!(control.control(&words).stdout, "wrote .\nwrote packages\nwrote packages/one\nwrote packages/one/src\nwrote packages/two\n");
+        let test = boxed(prepared(), script).current("packages/one").stdout("wrote packages/one/src\nwrote packages/two\nstays\n");
+        test.compare(&test.start());
+        let report = test.args(["--report"]).start().stdout;
+        let named: Vec<&str> = report.lines().filter_map(|line| line.trim().strip_prefix('`')?.split('`').next()).collect();
+        assert_eq!(named, ["[PROJECT]/packages/two/.envrc"]);
+    }
+
     /// A repository that points elsewhere is refused before anything is mounted.
     fn forged_pointers_are_refused(user: User) {
         let refused = |test: Test, text: &str| {
@@ -386,30 +521,58 @@ as_both! {
         refused(linked, HARD_LINK);
     }
 
-    /// A session that is killed at any moment leaves the repository as it was.
+    /// Sessions that are killed at random moments, several at a time, leave the repository as it was, byte for byte: the launcher alone,
+    /// or the sandbox's first process with it.
     fn a_killed_session_leaves_the_repository_as_it_was(user: User) {
-        const MOMENTS: u64 = 100;
         let test = repository(user);
         host(&test, "rm -r .git/hooks && git config extensions.worktreeConfig true && git init -q nested");
-        let test = boxed(test, "sleep 600");
-        let mut before = test.snapshot();
-        before.retain(|path, _| path.starts_with(test.project()));
-        for moment in 0..MOMENTS {
-            let running = test.spawn();
-            // Spread over the start, which takes some ten milliseconds, and not evenly, so that no step is always missed.
-            std::thread::sleep(std::time::Duration::from_micros((moment * 7919) % 40_000));
-            drop(running);
-        }
-        let clean = || {
-            let mut after = test.snapshot();
-            after.retain(|path, _| path.starts_with(test.project()));
-            after == before
+        let ours = || {
+            let mut ours = test.snapshot();
+            ours.retain(|path, _| path.starts_with(test.project()) || path.starts_with(test.at("~/.claudebox/reserved")));
+            ours.retain(|path, _| *path != test.at("~/.claudebox/reserved"));
+            ours
         };
+        let before = ours();
+        // The start takes some ten milliseconds, and a machine that does much else takes longer.
+        let script = "for worker in 1 2 3 4 5; do (RANDOM=$worker$$; for i in $(seq 40); do \
+                      \"$0\" -y -q --net none --exec sleep 600 & pid=$!; printf -v moment 0.%03d $((RANDOM % 80)); sleep $moment; \
+                      [ $((RANDOM % 2)) = 0 ] || { read -r first < /proc/$pid/task/$pid/children && kill -9 $first; }; \
+                      kill -9 $pid; wait $pid; echo $?; done 2> /dev/null) & done; wait";
+        let run = test.shell(script);
+        assert_eq!(run.stdout.lines().filter(|line| *line == "137").count(), 200, "{run:?}");
         let ended = (0..100).any(|_| {
             std::thread::sleep(std::time::Duration::from_millis(100));
-            clean()
+            ours() == before
         });
         assert!(ended, "left: {:?}", reservations(&test.home()));
+    }
+
+    /// A dry run tells what is made for the time of a session, in both of its forms.
+    fn a_dry_run_tells_what_is_reserved(user: User) {
+        let test = repository(user).file("envrc", "x\n").link(".envrc", "envrc");
+        host(&test, "rm -r .git/hooks && git init -q nested && rm -r nested/.git/hooks");
+        let plain = test.clone().args(["--net", "none", "--dry-run", "--exec", "true"]).start();
+        let lines: Vec<&str> = plain.stdout.lines().filter(|line| line.contains(".git/") && !line.starts_with(' ')).collect();
+        assert_eq!(lines, [
+            "printf '%b' './\\n' > [PROJECT]/.git/commondir",
+            "mkdir [PROJECT]/.git/hooks",
+            "printf '%b' './\\n' > [PROJECT]/nested/.git/commondir",
+            "mkdir [PROJECT]/nested/.git/hooks",
+            "rmdir [PROJECT]/nested/.git/hooks",
+            "rm -f [PROJECT]/nested/.git/commondir",
+            "rmdir [PROJECT]/.git/hooks",
+            "rm -f [PROJECT]/.git/commondir",
+        ]);
+        assert!(plain.stdout.contains("# a launch also keeps the link `[PROJECT]/.envrc` in its place; this script does not\n"), "{}", plain.stdout);
+        let json = test.args(["--net", "none", "--dry-run", "--json", "--exec", "true"]).start();
+        let document: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+        assert_eq!(document["reservations"], serde_json::json!([
+            { "kind": "file", "path": "[PROJECT]/.git/commondir", "content": "./\n" },
+            { "kind": "directory", "path": "[PROJECT]/.git/hooks" },
+            { "kind": "file", "path": "[PROJECT]/nested/.git/commondir", "content": "./\n" },
+            { "kind": "directory", "path": "[PROJECT]/nested/.git/hooks" },
+        ]));
+        assert_eq!(document["links"], serde_json::json!([{ "at": "[PROJECT]/.envrc", "path": "[PROJECT]/.envrc" }]));
     }
 
     /// What one session reserved stays as long as another one needs it.

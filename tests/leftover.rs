@@ -1,72 +1,126 @@
 //! What no mount can keep a session from leaving: it is named afterwards, with what it would do, and an ordinary session
 //! leaves nothing to name.
 
-use crate::git_surface::{DAY, boxed, host, repository};
+use crate::git_surface::{DAY, NAIVE, boxed, host, repository};
 use crate::support::{Test, User, as_both};
 
-/// What is left, and the paths that the report must name.
-const LEFT: &[(&str, &str)] = &[
-    (
-        "git init -q n; git -C n commit -q --allow-empty -m x; git add n 2> /dev/null; git -C n config core.fsmonitor 'touch x'",
+/// Something that is left.
+struct Left {
+    /// What the agent does.
+    does: &'static str,
+    /// The beginnings of the lines that the report must have, and no others.
+    named: &'static str,
+    /// What someone does on the host that obeys it: `~/fired` is there afterwards. Empty where a program obeys it that is not
+    /// installed here.
+    fires: &'static str,
+}
+
+const fn left(does: &'static str, named: &'static str, fires: &'static str) -> Left {
+    Left { does, named, fires }
+}
+
+/// Everything that is left.
+const LEFT: &[Left] = &[
+    left(
+        "git init -q n; git -C n commit -q --allow-empty -m x; git add n 2> /dev/null; git -C n config core.fsmonitor 'touch [HOME]/fired; false'",
         "`[PROJECT]/n` is a repository",
+        "git status",
     ),
-    (
+    left(
         "mkdir node_modules; cd node_modules; git init -q n; git -C n commit -q --allow-empty -m x; git add -f n 2> /dev/null; \
-         git -C n config core.fsmonitor 'touch x'",
+         git -C n config core.fsmonitor 'touch [HOME]/fired; false'",
         "`[PROJECT]/node_modules/n` is a repository",
+        "git diff",
     ),
-    (
-        "git init -q n; echo x > n/.git/hooks/pre-commit",
+    left(
+        "git init -q n; printf '#!/bin/sh\\ntouch [HOME]/fired\\n' > n/.git/hooks/pre-commit; chmod +x n/.git/hooks/pre-commit",
         "`[PROJECT]/n` is a repository",
+        "cd n; git commit --allow-empty -m x",
     ),
-    (
-        "git init -q n; cp -r .git n/evil; git -C n/evil config core.pager 'touch x'; echo ../evil > n/.git/commondir",
-        "`[PROJECT]/n` is a repository",
+    left(
+        "git init -q n; cp -r n/.git n/evil; printf '[core]\\n\\tfsmonitor = \"touch [HOME]/fired; false\"\\n' >> n/evil/config; echo ../evil > n/.git/commondir",
+        "`[PROJECT]/n` is a repository\n`[PROJECT]/n/evil` is a repository",
+        "cd n; git status",
     ),
-    (
-        "git init -q --bare b; printf '[core]\\n\\tfsmonitor = touch x\\n' >> b/config",
+    left(
+        "git init -q --bare b; printf '[core]\\n\\tbare = false\\n\\tworktree = ..\\n\\tfsmonitor = \"touch [HOME]/fired; false\"\\n' >> b/config",
         "`[PROJECT]/b` is a repository",
+        "cd b; git status",
     ),
-    (
-        "mkdir -p .git/modules; git init -q --bare .git/modules/z; git -C .git/modules/z config core.fsmonitor 'touch x'; \
-         mkdir z; echo 'gitdir: ../.git/modules/z' > z/.git",
+    left(
+        "mkdir -p .git/modules; git init -q --bare .git/modules/z; git -C .git/modules/z config core.fsmonitor 'touch [HOME]/fired; false'; \
+         git -C .git/modules/z config core.bare false; mkdir z; echo 'gitdir: ../.git/modules/z' > z/.git",
         "`[PROJECT]/.git/modules/z` is a repository\n`[PROJECT]/z` is a repository",
+        "cd z; git status",
     ),
-    (
-        "mkdir -p xgit/hooks; echo x > xgit/hooks/x; git add xgit; sed -i 's#xgit/hooks#.git/hooks#' .git/index; rm -r xgit",
+    left(
+        "mkdir -p xgit/hooks; printf '#!/bin/sh\\ntouch [HOME]/fired\\n' > xgit/hooks/pre-commit; chmod +x xgit/hooks/pre-commit; git add xgit; \
+         sed -i 's#xgit/hooks#.git/hooks#' .git/index; rm -r xgit",
         "`[PROJECT]/.git/index` holds entries",
+        "git checkout -- .; git commit --allow-empty -m x",
     ),
-    (
-        "git commit -q --allow-empty -m x; git rebase -q --exec false HEAD~1 2> /dev/null",
+    left(
+        "git commit -q --allow-empty -m x; git rebase -q --exec 'test -e ../outside && touch [HOME]/fired' HEAD~1 2> /dev/null",
         "`[PROJECT]/.git/rebase-merge` is an operation",
+        "touch ../outside; sed -n p .git/rebase-merge/done >> .git/rebase-merge/git-rebase-todo; git rebase --continue",
     ),
-    ("ln -s ../../x .git/FETCH_HEAD", "`[PROJECT]/.git/FETCH_HEAD` is a link"),
-    (
-        "mv .git/logs/HEAD .git/x; ln -s ../../../x .git/logs/HEAD",
+    left(
+        "git switch -q -c side; echo 1 > a.txt; git commit -q -am 1; git switch -q main; echo 2 > a.txt; git commit -q -am 2; git cherry-pick side side~1",
+        "`[PROJECT]/.git/sequencer` is an operation",
+        "",
+    ),
+    left(
+        "ln -s [HOME]/fired .git/FETCH_HEAD",
+        "`[PROJECT]/.git/FETCH_HEAD` is a link",
+        "git fetch -q . main",
+    ),
+    left(
+        "mv .git/logs/HEAD .git/x; ln -s [HOME]/fired .git/logs/HEAD",
         "`[PROJECT]/.git/logs/HEAD` is a link",
+        "git commit --allow-empty -m x",
     ),
-    (
-        "git update-index --assume-unchanged a.txt",
+    left(
+        "ln -sf [HOME]/fired .git/COMMIT_EDITMSG",
+        "`[PROJECT]/.git/COMMIT_EDITMSG` is a link",
+        "git commit --allow-empty -m x",
+    ),
+    left(
+        "git update-index --assume-unchanged a.txt; echo evil > a.txt",
         "`[PROJECT]/.git/index` has entries",
+        "[ -z \"$(git status -s)\" ] && touch ~/fired",
     ),
-    (
+    left(
+        "git update-index --skip-worktree a.txt; echo evil > a.txt",
+        "`[PROJECT]/.git/index` has entries",
+        "[ -z \"$(git status -s)\" ] && touch ~/fired",
+    ),
+    left(
         "git commit -q --allow-empty -m x; git replace HEAD HEAD~1",
         "`[PROJECT]/.git/refs/replace` makes git",
+        "[ $(git log --format=%s -1) = one ] && touch ~/fired",
     ),
-    ("echo x > .envrc", "`[PROJECT]/.envrc` is new"),
-    (
+    left(
+        "git commit -q --allow-empty -m x; mkdir -p .git/info; git rev-parse HEAD > .git/info/grafts",
+        "`[PROJECT]/.git/info/grafts` makes git",
+        "[ $(git log --format=%s 2> /dev/null | wc -l) = 1 ] && touch ~/fired",
+    ),
+    left("echo x > .envrc", "`[PROJECT]/.envrc` is new", ""),
+    left(
         "mkdir -p a/.vscode; echo x > a/.vscode/tasks.json",
         "`[PROJECT]/a/.vscode` is new",
+        "",
     ),
-    (
+    left(
         "mkdir .claude; echo x > .claude/settings.json",
         "`[PROJECT]/.claude/settings.json` is new",
+        "",
     ),
-    ("ln -s a.txt .mcp.json", "`[PROJECT]/.mcp.json` is new"),
-    ("echo x > CLAUDE.md", "`[PROJECT]/CLAUDE.md` is new"),
-    (
+    left("ln -s a.txt .mcp.json", "`[PROJECT]/.mcp.json` is new", ""),
+    left("echo x > CLAUDE.md", "`[PROJECT]/CLAUDE.md` is new", ""),
+    left(
         "mkdir -p .github/workflows; echo x > .github/workflows/x.yml",
         "`[PROJECT]/.github/workflows` is new",
+        "",
     ),
 ];
 
@@ -82,20 +136,57 @@ fn named(test: &Test) -> (String, i32) {
 }
 
 as_both! {
-    /// Each of them is named, and nothing else is.
+    /// Each of them is named, and nothing else is; and each does what is said of it once the host's git runs.
     fn what_is_left_is_named(user: User) {
         let mut wrong = Vec::new();
-        for (script, expected) in LEFT {
-            let test = boxed(repository(user), script);
+        for Left { does, named: expected, fires } in LEFT {
+            let test = boxed(repository(user), does);
             let run = test.start();
             let (seen, exit) = named(&test);
             let same = seen.lines().count() == expected.lines().count()
                 && seen.lines().zip(expected.lines()).all(|(seen, expected)| seen.starts_with(expected) || expected.starts_with(seen));
             if !same || exit != 1 {
-                wrong.push(format!("{script}\n  expected {expected}\n  seen {seen} ({exit}), {run:?}"));
+                wrong.push(format!("{does}\n  expected {expected}\n  seen {seen} ({exit}), {run:?}"));
+            }
+            if !fires.is_empty() {
+                let done = test.control(&["sh", "-c", fires]);
+                if !test.at("~/fired").exists() {
+                    wrong.push(format!("{does}\n  {fires}\n  does nothing: {done:?}"));
+                }
             }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    /// A repository where none was: the directory becomes one.
+    fn a_repository_where_none_was_is_named(user: User) {
+        let does = "git init -q .; printf '[core]\n\tfsmonitor = \"touch [HOME]/fired; false\"\n' >> .git/config";
+        let test = boxed(crate::support::Test::new().who(user), does);
+        test.start();
+        assert_eq!(named(&test), ("`[PROJECT]/.git/config` got settings that".to_owned(), 1));
+        test.control(&["git", "status"]);
+        assert!(test.at("~/fired").exists());
+    }
+
+    /// What looks as bad and is not: the host's git obeys none of it, from a naive sandbox either.
+    fn what_git_does_not_obey(user: User) {
+        let evil = "[core]\\n\\tfsmonitor = \"touch [HOME]/fired; false\"\\n";
+        let harmless = [
+            format!("printf '{evil}' > .git/config.worktree"),
+            "mkdir -p .git/info; echo '* filter=x diff=x merge=x' > .git/info/attributes; echo '* filter=x' > .gitattributes".to_owned(),
+            "mkdir -p .git/remotes .git/branches; echo 'URL: ext::touch [HOME]/fired' > .git/remotes/origin; echo 'ext::touch [HOME]/fired' > .git/branches/origin; \
+             git fetch 2> /dev/null".to_owned(),
+            format!("git init -q --bare e; printf '{evil}' >> e/config; mkdir -p .git/objects/info; echo $PWD/e/objects > .git/objects/info/alternates"),
+            "printf '[submodule \"x\"]\\n\\tpath = x\\n\\turl = ext::touch [HOME]/fired\\n\\tupdate = !touch [HOME]/fired\\n' > .gitmodules; git submodule update 2> /dev/null".to_owned(),
+            "git bisect start -q; echo 'touch [HOME]/fired' > .git/BISECT_RUN; echo 'touch [HOME]/fired' > .git/MERGE_MSG; echo '1 x' > .git/gc.pid".to_owned(),
+        ];
+        for does in harmless {
+            let control = repository(user);
+            let words: Vec<&str> = NAIVE.iter().copied().chain([does.as_str()]).collect();
+            control.control(&words);
+            control.control(&["sh", "-c", "git status; git diff; git add -A; git commit -qm x; git fetch; git pull; git push; git log -p; git gc; git fsck; git checkout -b y"]);
+            assert!(!control.at("~/fired").exists(), "{does}");
+        }
     }
 
     /// An ordinary day leaves nothing to name: commits, branches, an ended rebase, a repository of the agent's own.

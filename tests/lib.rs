@@ -19,6 +19,7 @@
     reason = "a test reads the host, starts processes, and ends by panicking"
 )]
 
+mod attacks;
 mod audit;
 mod book;
 mod canary;
@@ -40,6 +41,7 @@ mod policy_api;
 mod project_file;
 mod races;
 mod random;
+mod replaced;
 mod requirements;
 mod rhai_facts;
 mod state;

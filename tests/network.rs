@@ -2,7 +2,9 @@
 //!
 //! Beside what the whole suite needs: `iproute2`, `nftables`, `slirp4netns`, `curl`, `python3-pip`.
 
+mod claude_code;
 mod clients;
+mod ends;
 pub mod lab;
 mod life;
 mod ports;

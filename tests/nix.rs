@@ -8,5 +8,6 @@ mod built;
 mod flake;
 mod guard;
 mod sandbox;
+mod tools;
 mod verify;
 mod world;

@@ -53,6 +53,43 @@ fn mounts(host) {
         assert!(!test.at("~/datasets/made").exists());
     }
 
+    /// `.env` and its kin are masked unless the policy passes one by name; the audit marks that, and the project can take it back.
+    fn a_file_with_secrets_is_passed_by_name(user: User) {
+        let policy = "fn secrets(host) {\n    base::secrets(host);\n    secret::pass_file(host.project + \"/.env\", \"ports of the dev servers\");\n}\n\
+                      fn mounts(host) {\n    base::mounts(host);\n    mount::ro(host.project + \"/web\", \"/srv/web\", \"a second view\");\n}\n";
+        let payload = "cat .env web/.env /srv/web/.env prod.kdbx; (echo more >> .env) 2> /dev/null";
+        let test = Test::new()
+            .who(user)
+            .file(".env", "PORT=1\n")
+            .file("web/.env", "KEY=canary\n")
+            .file("prod.kdbx", "canary\n");
+        let words = ["--yes", "--net", "none", "--approve", "--exec", "--", "sh", "-c", payload];
+        let marked = |stderr: &str| -> Vec<String> {
+            let lines = stderr.lines().filter(|line| line.starts_with("  masked ") || line.starts_with("  passed"));
+            lines.map(str::to_owned).collect()
+        };
+        let secrets = "environment variables with secrets";
+        let kept = [
+            format!("  masked /srv/web/.env  {secrets}"),
+            "  masked [PROJECT]/prod.kdbx  a password database".to_owned(),
+            format!("  masked [PROJECT]/web/.env  {secrets}"),
+        ];
+
+        let run = test.clone().args(words).start();
+        assert_eq!((run.stdout.as_str(), run.exit), ("", 2), "{run:?}");
+        let test = test.policy(policy);
+        let run = test.clone().args(words).start();
+        assert_eq!((run.stdout.as_str(), run.exit), ("PORT=1\n", 0), "{run:?}");
+        let passed = "  passed [PROJECT]/.env  ports of the dev servers (secret)".to_owned();
+        assert_eq!(marked(&run.stderr), [&kept[..], &[passed]].concat());
+        assert_eq!(std::fs::read_to_string(test.at(".env")).expect("the test's own file"), "PORT=1\nmore\n");
+
+        // The project's own file can only tighten, and does.
+        let test = test.file(".claudebox.toml", "mask = [\".env\"]\n");
+        let run = test.args(words).start();
+        assert_eq!((run.stdout.as_str(), run.exit), ("", 2), "{run:?}");
+    }
+
     /// A secret cannot be mounted, whatever the policy calls it: not by name, not by a link, not by what holds it, not by what it holds.
     fn a_secret_is_not_mounted(user: User) {
         for (line, text) in [

@@ -34,14 +34,18 @@ fn reference() -> String {
     for hook in Hook::ALL {
         let (name, parameters) = (hook.name(), hook.parameters().join(", "));
         line(&format!("\n## `fn {name}({parameters})`\n\n{}.\n", asked(hook)));
-        line(&format!(
-            "`base::{name}({parameters})` asks the layer below.\n\n| verb | does |\n|---|---|"
-        ));
+        line(&format!("`base::{name}({parameters})` asks the layer below."));
+        let mut last = String::new();
         for verb in VERBS.iter().filter(|verb| verb.hook == hook) {
-            line(&format!("| `{}` | {} |", verb.signature(), cell(verb.doc)));
+            // The forms of one verb stand below one heading, by which they can be linked to.
+            if verb.path() != last {
+                last = verb.path();
+                line(&format!("\n### `{last}`"));
+            }
+            line(&format!("\n`{}` {}.", verb.signature(), verb.doc));
         }
     }
-    line("\n### Arguments\n\n| name | takes |\n|---|---|");
+    line("\n## Arguments\n\n| name | takes |\n|---|---|");
     let mut seen = Vec::new();
     for parameter in VERBS.iter().flat_map(|verb| verb.parameters) {
         let takes = match parameter.takes {

@@ -1,5 +1,6 @@
 //! What a project says about its own sandbox: tools and limits, approved by the user, whatever the agent writes there.
 
+use crate::support::terminal::Terminal;
 use crate::support::{Test, User, as_both};
 
 const NEW: &str = "the project says this about its sandbox, compared with what you approved last:\n";
@@ -58,6 +59,48 @@ as_both! {
         runs(&test, &[], "echo 'tools = [\"hello\", \"ls\", \"cat\"]' > .claudebox.toml", "", "");
         let change = "  .claudebox.toml\n  - tools = [\"hello\", \"ls\"]\n  + tools = [\"hello\", \"ls\", \"cat\"]\n";
         refused(&test, &[], &format!("{NEW}{change}{ASK}"));
+    }
+
+    /// At a terminal a change is shown as a difference and asked about; `--yes` is no answer to it, and a no starts nothing.
+    fn a_change_is_asked_about_at_a_terminal(user: User) {
+        let ask = |test: &Test, line: &str, answer: &str| {
+            let terminal = Terminal::open(test);
+            terminal.line_with_code(&test.script("start", line));
+            terminal.wait_for("[y/N]");
+            let asked = terminal.screen();
+            terminal.line(answer);
+            let (code, screen) = (terminal.exit_code(), terminal.screen());
+            drop(terminal);
+            std::fs::remove_dir_all(test.base().join("terminal")).expect("the test's own directory");
+            let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+            // What was typed stands first.
+            (lines(asked.trim_end())[1..].to_vec(), lines(&screen), code)
+        };
+        let test = Test::new().who(user).file(".claudebox.toml", "network = \"none\"\n");
+        let test = test.args_of(words(&[], "echo ran >> mark").iter());
+        let shown = ["the project says this about its sandbox, compared with what you approved last:", "  .claudebox.toml"];
+        let question = "Approve this for the project? [y/N]";
+        let new = [&shown[..], &["  + network = \"none\"", question]].concat();
+
+        for answer in ["n", "", "nonsense"] {
+            let (asked, screen, code) = ask(&test, &test.shell_line(), answer);
+            assert_eq!((asked, code), (new.iter().map(|line| (*line).to_owned()).collect(), 125), "{answer:?}");
+            let refused = "error[project-file]: what the project says about its sandbox is new, and it is not approved";
+            assert!(screen.iter().any(|line| line == refused), "{screen:?}");
+            assert!(!test.at("mark").exists(), "{answer:?} started it");
+        }
+        let (asked, _, code) = ask(&test, &test.shell_line(), "y");
+        assert_eq!((asked, code), (new.iter().map(|line| (*line).to_owned()).collect(), 0));
+        // Approved: it is not asked again, with or without a terminal.
+        test.compare(&test.start());
+        assert_eq!(std::fs::read_to_string(test.at("mark")).expect("the payload's mark"), "ran\nran\n");
+
+        // The agent changes it: the difference alone is shown.
+        std::fs::write(test.at(".claudebox.toml"), "network = \"internet\"\n").expect("the test's own file");
+        let change = [&shown[..], &["  - network = \"none\"", "  + network = \"internet\"", question]].concat();
+        let (asked, _, code) = ask(&test, &test.shell_line(), "n");
+        assert_eq!((asked, code), (change.iter().map(|line| (*line).to_owned()).collect(), 125));
+        assert_eq!(std::fs::read_to_string(test.at("mark")).expect("the payload's mark"), "ran\nran\n");
     }
 }
 

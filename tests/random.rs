@@ -8,6 +8,7 @@ mod arguments;
 mod documents;
 mod git;
 mod hosts;
+mod sandbox;
 mod texts;
 
 use std::time::{Duration, Instant};

@@ -81,7 +81,7 @@ fn row(line: &str) -> Result<Row<'_>, String> {
 /// The names of all tests that are run, as `cargo test` prints them, read off the source: the unit tests are in another program than this
 /// one. That the source is formatted is relied on; of the tests that a macro makes, only those of
 /// `as_both!` are found.
-fn tests_in_source() -> io::Result<BTreeSet<String>> {
+pub fn tests_in_source() -> io::Result<BTreeSet<String>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut names = BTreeSet::new();
     for top in ["src", "tests"].map(|name| root.join(name)) {

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod canaries;
 pub mod claude;
+pub mod pty;
 pub mod schema;
 pub mod terminal;
 pub mod test;

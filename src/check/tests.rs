@@ -1,10 +1,12 @@
 //! The whole list on a good host, and what changes on each bad one.
 
+use super::sandbox::FORBIDDERS;
 use super::*;
 use crate::host;
-use crate::host::claude::NotFound;
-use crate::host::nix::daemon::Daemon;
-use crate::host::tree::Tree;
+use crate::host::claude::{Install, NotFound};
+use crate::host::nix::daemon::{Access, Daemon};
+use crate::host::tree::{Kind, Tree};
+use crate::path::EnvName;
 use crate::request::{Program, Request};
 use crate::script::layer::Source;
 use std::rc::Rc;

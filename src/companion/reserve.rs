@@ -35,8 +35,7 @@ pub(super) struct Reservations {
 /// One reservation that a session holds a share of.
 #[derive(Debug)]
 struct Held {
-    path: HostPath,
-    record: HostPath,
+    reserved: Reserved,
     lock: OwnedFd,
     /// Device and inode of what is there.
     identity: (u64, u64),
@@ -78,14 +77,25 @@ impl Reservations {
     pub(super) fn identity(&self, path: &HostPath) -> Option<(u64, u64)> {
         self.held
             .iter()
-            .find(|held| held.path == *path)
+            .find(|held| held.reserved.path == *path)
             .map(|held| held.identity)
+    }
+
+    /// Makes again what someone on the host removed. Where that is not possible, because the directory is gone too or another
+    /// session was faster, there is nothing to hold or it is held.
+    pub(super) fn renew(&mut self) {
+        for held in &mut self.held {
+            let absent = Place::of(&held.reserved.path).is_ok_and(|place| place.status().is_none());
+            if absent && let Ok(identity) = reserve(&held.reserved, &held.lock) {
+                held.identity = identity;
+            }
+        }
     }
 
     /// Gives all of them back, the children first, and clears up what sessions left that were killed with their companion.
     pub(super) fn release(self) {
         for held in self.held.iter().rev() {
-            give_back(&held.lock, &held.record);
+            give_back(&held.lock, &held.reserved.record);
         }
         let Ok(directory) = open(
             self.records.as_path(),
@@ -142,8 +152,7 @@ fn take(reserved: &Reserved) -> Result<Held, String> {
         let there = Place::of(&reserved.path).ok().and_then(|place| place.status());
         if names(&reserved.record, &lock) && there.is_some_and(|status| (status.st_dev, status.st_ino) == identity) {
             return Ok(Held {
-                path: reserved.path.clone(),
-                record: reserved.record.clone(),
+                reserved: reserved.clone(),
                 lock,
                 identity,
             });

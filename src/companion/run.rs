@@ -6,14 +6,16 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use super::keep::{self, Keeper};
 use super::reserve::Reservations;
 use super::task::{Task, Want};
 use super::{Ends, KNOCK, YES, holders, info, verify};
 use crate::diagnostic::{Diagnostic, Refusal};
 use crate::host::tree::Tree;
+use crate::path::HostPath;
 use crate::{leftover, output, prepare, sys};
 
 /// The longest answer of `--info-fd` that is read.
@@ -27,16 +29,19 @@ pub(super) fn companion(task: Task, ends: Ends) -> i32 {
         info,
         launcher,
     } = ends;
+    // In no directory that someone may want to unmount.
+    let _ = rustix::process::chdir("/");
     // Of its own session, and deaf to what ends terminals' processes: it ends with the sandbox, and not before.
     if sys::detach(&[gate.as_raw_fd(), info.as_raw_fd(), launcher.as_raw_fd()]).is_err() {
         return 1;
     }
     let mut session = Session {
+        keeper: Keeper::new(task.kept.clone()),
         task,
         launcher,
         first: None,
     };
-    let reservations = match Reservations::make(&session.task.records, &session.task.reserved) {
+    let mut reservations = match Reservations::make(&session.task.records, &session.task.reserved) {
         Ok(reservations) => reservations,
         Err(why) => {
             // The first byte is not the one that says yes.
@@ -51,7 +56,7 @@ pub(super) fn companion(task: Task, ends: Ends) -> i32 {
         session.open_gate(&mut gate, info);
         // Whoever still waits there reads the end of it, and starts nothing.
         let _ = gate.shutdown(Shutdown::Write);
-        session.wait();
+        session.wait(&mut reservations);
         if session.first.is_none() {
             holders::end(&gate.into(), other);
         }
@@ -66,6 +71,7 @@ pub(super) fn companion(task: Task, ends: Ends) -> i32 {
 struct Session {
     task: Task,
     launcher: OwnedFd,
+    keeper: Keeper,
     /// The sandbox's first process.
     first: Option<(i32, OwnedFd)>,
 }
@@ -105,11 +111,26 @@ impl Session {
         if !self.ready(gate) || !matches!(gate.read(&mut byte), Ok(1)) || byte != [KNOCK] {
             return;
         }
-        match verify::all(pid, &self.task.checks) {
+        let compared = verify::root(pid).and_then(|root| {
+            verify::all(&root, &self.task.checks)?;
+            Ok(root)
+        });
+        match compared {
             // Where the launcher was killed there is nothing left to start, and nothing to tell.
             _ if ended(&self.launcher) => {}
-            Ok(()) => {
-                let _ = gate.write_all(&[YES]);
+            Ok(root) => {
+                // Where nothing is missing, the program inside does not wait for what may be needed later.
+                let open = |gate: &mut UnixStream| {
+                    let _ = gate.write_all(&[YES]);
+                };
+                if !self.keeper.is_needed() {
+                    open(gate);
+                    let _ = self.keeper.meet(pid, root);
+                } else if let Err(link) = self.keeper.meet(pid, root) {
+                    output::error(&link_refusal(&link));
+                } else {
+                    open(gate);
+                }
             }
             Err(why) => output::error(&refusal(&why)),
         }
@@ -117,29 +138,45 @@ impl Session {
 
     /// Waits for something to read; false where the launcher ended first.
     fn ready(&self, source: &impl AsFd) -> bool {
-        let first = self.first.as_ref().map(|(_, handle)| handle);
+        let first = self.first.as_ref().map(|(_, handle)| handle.as_fd());
         !matches!(
-            wait_any(&[
-                Some(source.as_fd()),
-                Some(self.launcher.as_fd()),
-                first.map(AsFd::as_fd)
-            ]),
+            wait_any(&[Some(source.as_fd()), Some(self.launcher.as_fd()), first], None),
             Ok([false, ..]) | Err(_)
         )
     }
 
-    /// Waits for the end of the sandbox. Where its launcher ends first, it is ended: bubblewrap's own
-    /// `--die-with-parent` comes too late in the first milliseconds of a sandbox's life.
-    fn wait(&self) {
+    /// Waits for the end of the sandbox, and keeps its mounts in their places until then. Where its launcher ends first, it is
+    /// ended: bubblewrap's own `--die-with-parent` comes too late in the first milliseconds of a sandbox's life.
+    fn wait(&mut self, reservations: &mut Reservations) {
         let Some((_, first)) = &self.first else {
-            let _ = wait_any(&[Some(self.launcher.as_fd()), None, None]);
+            let _ = wait_any(&[Some(self.launcher.as_fd()), None, None], None);
             return;
         };
-        let _ = wait_any(&[Some(first.as_fd()), Some(self.launcher.as_fd()), None]);
+        let every = self.keeper.is_blind().then_some(EVERY);
+        let mut lost = None;
+        while let Ok([false, false, _]) = wait_any(
+            &[Some(first.as_fd()), Some(self.launcher.as_fd()), self.keeper.events()],
+            every.as_ref(),
+        ) {
+            if let Err(why) = self.keeper.look(reservations) {
+                lost = Some(why);
+                break;
+            }
+        }
+        let alive = !ended(first);
         let _ = pidfd_send_signal(first, Signal::KILL);
-        let _ = wait_any(&[Some(first.as_fd()), None, None]);
+        let _ = wait_any(&[Some(first.as_fd()), None, None], None);
+        if let Some(why) = lost.filter(|_| alive) {
+            output::error(&ended_for(&why));
+        }
     }
 }
+
+/// How often the mounts are looked at where the kernel gives no events.
+const EVERY: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: keep::EVERY * 1_000_000,
+};
 
 fn refusal(why: &str) -> String {
     let error = Diagnostic::new("mounts-verified", format!("{why}; it was exchanged while the sandbox started")).hint(
@@ -148,19 +185,33 @@ fn refusal(why: &str) -> String {
     Refusal::one(error).to_string()
 }
 
-fn ended(process: &OwnedFd) -> bool {
-    let mut fds = [PollFd::new(process, PollFlags::IN)];
-    matches!(
-        poll(&mut fds, Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 })),
-        Ok(1..)
+fn link_refusal(link: &HostPath) -> String {
+    let error = Diagnostic::new(
+        "agent-config",
+        format!("`{link}` is a symbolic link, and this system does not let it be kept in its place"),
     )
+    .hint(format!(
+        "put the file itself there, or let it be replaced: mount::open(\"{link}\", \"why\")"
+    ));
+    Refusal::one(error).to_string()
 }
 
-/// Waits until one of them is readable or hung up, and tells which are.
-fn wait_any(fds: &[Option<BorrowedFd<'_>>; 3]) -> io::Result<[bool; 3]> {
+fn ended_for(why: &str) -> String {
+    let error = Diagnostic::new("mounts-verified", format!("{why}; the session was ended"))
+        .hint("go on with `claudebox --continue`; replace protected files between sessions");
+    Refusal::one(error).to_string()
+}
+
+fn ended(process: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(process, PollFlags::IN)];
+    matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1..))
+}
+
+/// Waits until one of them is readable or hung up, or the time is over, and tells which are.
+fn wait_any(fds: &[Option<BorrowedFd<'_>>; 3], patience: Option<&Timespec>) -> io::Result<[bool; 3]> {
     let mut polled: Vec<PollFd<'_>> = fds.iter().flatten().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
     loop {
-        match poll(&mut polled, None) {
+        match poll(&mut polled, patience) {
             Ok(_) => break,
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),

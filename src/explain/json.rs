@@ -302,6 +302,7 @@ fn path(answer: &PathAnswer, named: &mut Vec<usize>) -> doc::Answer {
             .iter()
             .map(|mount| Text::of(mount.at.as_os_str()))
             .collect(),
+        besides: answer.besides.iter().map(|id| noted(named, id.index())).collect(),
         without_effect: answer
             .without_effect
             .iter()

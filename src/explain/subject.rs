@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use crate::Decided;
 use crate::draft::Network;
 use crate::host::Host;
 use crate::host::tree::{Resolved, Tree, Unreadable};
@@ -43,6 +44,8 @@ pub struct PathAnswer<'run> {
     pub places: Vec<(SandboxPath, Seen<'run>)>,
     /// Mounts that show something below the host's directory, which is not shown itself.
     pub parts: Vec<&'run Mount>,
+    /// The policy's word that what would be masked, or kept read-only, is not.
+    pub besides: Vec<DecisionId>,
     /// Decisions about the path, or one above it, that did not simply take effect.
     pub without_effect: Vec<DecisionId>,
     /// How it could be shown.
@@ -189,6 +192,7 @@ fn path_answer<'run>(
     }
     let mut answer = PathAnswer {
         asked: asked.to_os_string(),
+        besides: besides(launch, &path, inside.as_ref()),
         without_effect: without_effect(launch, &path, inside.as_ref()),
         path,
         inside,
@@ -199,6 +203,20 @@ fn path_answer<'run>(
     };
     answer.way = what_if::path(launch, &answer);
     answer
+}
+
+/// Decisions that lift something from this very path, and took effect.
+fn besides(launch: &Launch, path: &Path, inside: Option<&Seen>) -> Vec<DecisionId> {
+    let ended = inside.map(|seen| seen.path.as_path());
+    let shown = [Some(path), ended].map(|path| path.map(|path| printable(path.as_os_str())));
+    let Decided { trace, verdict, .. } = launch.decided;
+    let lifts = |effect| matches!(effect, Effect::PassFile | Effect::OpenPath);
+    let about = trace.iter().filter(|(id, decision)| {
+        lifts(decision.effect)
+            && shown.iter().flatten().any(|path| *path == decision.subject)
+            && !verdict.fates.contains_key(id)
+    });
+    about.map(|(id, _)| id).collect()
 }
 
 /// Decisions about the path or one above it, inside, that a fate befell.
@@ -226,6 +244,7 @@ fn without_effect(launch: &Launch, path: &Path, inside: Option<&Seen>) -> Vec<De
                         | Effect::Mask
                         | Effect::Protect
                         | Effect::OpenPath
+                        | Effect::PassFile
                 ) && above.contains(&decision.subject)
             })
         })

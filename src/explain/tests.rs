@@ -194,6 +194,8 @@ fn one_subject() {
         "~",
     ];
     shows(&forms("", &paths).text, include_str!("tests/paths.txt"));
+    let passing = "fn secrets(host) {\n    secret::pass_file(\"~/p/.env\", \"ports of the dev servers\");\n}\n";
+    shows(&forms(passing, &[".env"]).text, include_str!("tests/passed.txt"));
     let variables = [
         "TERM",
         "PATH",

@@ -98,6 +98,9 @@ impl Text<'_> {
                 self.inside(answer, seen);
             }
         }
+        for id in &answer.besides {
+            self.decision("besides", *id);
+        }
         for id in &answer.without_effect {
             self.decision("but", *id);
         }

@@ -69,6 +69,9 @@ pub(super) fn path(launch: &Launch, answer: &PathAnswer) -> Way {
     // itself is to be mounted.
     let asked = HostPath::new(&answer.path).unwrap_or_else(|_| file.clone());
     let first = mounted(launch, answer, file, &asked);
+    if let Some(way) = passed(launch, answer, file, &asked) {
+        return way;
+    }
     if asked == *file || matches!(first, Way::Line(_)) {
         return first;
     }
@@ -104,6 +107,19 @@ fn mounted(launch: &Launch, answer: &PathAnswer, file: &HostPath, named: &HostPa
         return Way::None("the sandbox's user may not read it, on the host either".into());
     }
     Way::Line(proposal(launch, "mounts", line, function))
+}
+
+/// What comes of the word that a masked file of the project may be seen, where that shows it.
+fn passed(launch: &Launch, answer: &PathAnswer, file: &HostPath, asked: &HostPath) -> Option<Way> {
+    if !answer.inside.as_ref().is_some_and(|seen| seen.masked()) || !asked.within(&launch.host.project) {
+        return None;
+    }
+    let line = format!("secret::pass_file({}, \"why\");", path_text(launch, asked)?);
+    let function = format!("fn secrets(host) {{\n    base::secrets(host);\n    {line}\n}}\n");
+    let decided = tried(launch, &function);
+    let seen = View::new(launch.host, decided.verdict.parts()?).see(&answer.path);
+    let shown = seen.source.as_ref() == Some(file) && !seen.masked() && refusal(launch, &decided).is_none();
+    shown.then(|| Way::Line(proposal(launch, "secrets", line, function)))
 }
 
 fn masked(site: &Site, reason: &str, file: &HostPath) -> Diagnostic {

@@ -217,7 +217,12 @@ fn painted_label(effect: Effect, label: &str, style: Style) -> String {
     let rest = padded.strip_prefix(word).unwrap_or_default();
     let tone = match effect {
         Effect::Pass | Effect::Set | Effect::ReadOnly | Effect::Tmpfs | Effect::Link | Effect::Text => Tone::Good,
-        Effect::PassSecret | Effect::ReadWrite | Effect::Open | Effect::OpenPath | Effect::Publish => Tone::Warn,
+        Effect::PassSecret
+        | Effect::PassFile
+        | Effect::ReadWrite
+        | Effect::Open
+        | Effect::OpenPath
+        | Effect::Publish => Tone::Warn,
         Effect::Hide
         | Effect::Close
         | Effect::Mask

@@ -230,13 +230,14 @@ impl Place<'_> {
         let names: Vec<String> = found.declared.tools.iter().map(|tool| tool.what.clone()).collect();
         let record = built_file(self.state, &names).and_then(|path| self.record(&path));
         let outputs = record.as_ref().and_then(serde_json::Value::as_array);
-        let paths: Vec<HostPath> = outputs
-            .into_iter()
-            .flatten()
+        // Not counted against the names: a package can have several outputs, and two names can be one package.
+        let recorded: &[serde_json::Value] = outputs.map_or(&[], Vec::as_slice);
+        let paths: Vec<HostPath> = recorded
+            .iter()
             .filter_map(|path| HostPath::new(path.as_str()?).ok())
             .filter(|path| path.within_str("/nix/store") && matches!(self.tree.node(path.as_path()), Ok(Some(_))))
             .collect();
-        if paths.len() < names.len() {
+        if paths.is_empty() || paths.len() < recorded.len() {
             found.unbuilt = names;
             return;
         }

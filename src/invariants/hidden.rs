@@ -113,7 +113,14 @@ impl Listings {
     fn place(&mut self, host: &Host, path: &str) -> Option<HostPath> {
         let (parent, name) = path.rsplit_once('/')?;
         if !self.0.contains_key(parent) {
-            self.0.insert(parent.to_string(), Listing::read(host, parent));
+            let directory = match parent {
+                "" => Some(HostPath::root()),
+                "~" => Some(host.home.clone()),
+                // Where the directory above does not name it, nothing has to be asked.
+                _ => self.place(host, parent),
+            };
+            let listing = directory.map_or(Listing::Absent, |directory| Listing::read(host, directory));
+            self.0.insert(parent.to_string(), listing);
         }
         match self.0.get(parent)? {
             Listing::Absent => None,
@@ -139,16 +146,7 @@ enum Listing {
 }
 
 impl Listing {
-    fn read(host: &Host, written: &str) -> Self {
-        let path = match written.strip_prefix('~') {
-            Some("") => Ok(host.home.clone()),
-            Some(rest) => host.home.join(rest.trim_start_matches('/')),
-            None if written.is_empty() => Ok(HostPath::root()),
-            None => HostPath::new(written),
-        };
-        let Ok(path) = path else {
-            return Self::Absent;
-        };
+    fn read(host: &Host, path: HostPath) -> Self {
         let Ok(resolved) = host.tree.resolve(&path) else {
             return Self::Unreadable(path);
         };

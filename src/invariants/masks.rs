@@ -9,7 +9,7 @@ use crate::floor;
 use crate::host::ENTER;
 use crate::host::tree::Kind;
 use crate::path::{HostPath, SandboxPath};
-use crate::trace::{DecisionId, Effect};
+use crate::trace::{DecisionId, Effect, Site};
 
 use super::plan::{Mount, What};
 
@@ -35,6 +35,13 @@ impl Checker<'_> {
                 .iter()
                 .find(|(pattern, _)| floor::glob(pattern.as_bytes(), name.as_bytes()))
         };
+        // The later word counts: a pattern of a profile, or of the project's own file, masks what an earlier one passed.
+        let latest = |name: &OsStr| {
+            let rules = patterns
+                .iter()
+                .filter(|(pattern, _)| floor::glob(pattern.as_bytes(), name.as_bytes()));
+            rules.map(|(_, rule)| *rule).max()
+        };
         // A directory `.env` is a Python environment, not a file of secrets; a policy's own pattern may mean a directory.
         let wanted = |name: &OsStr, is_directory: bool| {
             by_policy(name).is_some() || (!is_directory && floor::project_secret(name).is_some())
@@ -53,7 +60,9 @@ impl Checker<'_> {
             let Some(name) = path.name() else {
                 continue;
             };
-            let at = path.same_inside();
+            if self.passes(&path, latest(name)) {
+                continue;
+            }
             let leads_to_directory = || {
                 let resolved = self.host.tree.resolve(&path).ok().and_then(|resolved| resolved.node);
                 resolved.is_some_and(|node| node.kind == Kind::Directory)
@@ -65,12 +74,10 @@ impl Checker<'_> {
                     .get(*rule)
                     .map(|decision| (decision.reason.clone(), decision.site.clone()));
                 if let Some((reason, site)) = why {
-                    let decision = self.trace.record(Effect::Mask, at.to_string(), reason, site);
-                    self.masks.push((at, decision));
+                    self.mask_everywhere(&path, &reason, &site);
                 }
             } else if let (Some(why), false) = (floor::project_secret(name), leads_to_directory()) {
-                let decision = self.host_rule(Effect::Mask, at.to_string(), why, "secret-in-project");
-                self.masks.push((at, decision));
+                self.mask_everywhere(&path, why, &Site::Host("secret-in-project"));
             }
         }
         // What the owner has closed cannot be looked through, and the sandbox's user, who is the owner, could open it.
@@ -79,10 +86,8 @@ impl Checker<'_> {
             if matches!(node, Ok(Some(node)) if node.uid != self.host.uid) {
                 continue;
             }
-            let at = path.same_inside();
             let why = "its mode keeps it from being looked through for secrets";
-            let decision = self.host_rule(Effect::Mask, at.to_string(), why, "secret-in-project");
-            self.masks.push((at, decision));
+            self.mask_everywhere(&path, why, &Site::Host("secret-in-project"));
         }
         for (_, decision) in &patterns {
             if !used.contains(decision) {
@@ -98,6 +103,74 @@ impl Checker<'_> {
                 "the project has more directories than are looked through",
                 "secret-in-project",
             );
+        }
+    }
+
+    /// Masks a file of the project at its own place, and wherever else a mount shows it, or shows what it is a link to.
+    fn mask_everywhere(&mut self, path: &HostPath, reason: &str, site: &Site) {
+        let own = path.same_inside();
+        let mut places = vec![own.clone()];
+        let lies_at = self.mask_place(&own).ok();
+        let found = self.host.tree.resolve(path).ok();
+        let file = found.filter(|found| found.node.is_some()).map(|found| found.path);
+        for mount in &self.mounts {
+            let What::Bind { source, .. } = &mount.what else {
+                continue;
+            };
+            for shown in [Some(path), file.as_ref()].into_iter().flatten() {
+                let place = match shown.below(source) {
+                    Some(rest) if rest.as_os_str().is_empty() => mount.at.clone(),
+                    Some(rest) => match mount.at.join(rest) {
+                        Ok(place) => place,
+                        Err(_) => continue,
+                    },
+                    None => continue,
+                };
+                // What another mount puts in front of it is not shown.
+                let covered = place != mount.at && self.cover(&place).is_some_and(|cover| cover.at != mount.at);
+                if !covered && lies_at.as_ref() != Some(&place) && !places.contains(&place) {
+                    places.push(place);
+                }
+            }
+        }
+        for place in places {
+            let decision = self.trace.record(Effect::Mask, place.to_string(), reason, site.clone());
+            self.masks.push((place, decision));
+        }
+    }
+
+    /// Whether the policy passes this file by name, and no later rule of it masks it again. `rule` is the latest that would.
+    fn passes(&mut self, path: &HostPath, rule: Option<DecisionId>) -> bool {
+        let words = self.draft.passed.iter().filter(|(passed, _)| passed == path);
+        let Some(word) = words.map(|(_, decision)| *decision).max() else {
+            return false;
+        };
+        if let Some(rule) = rule.filter(|rule| *rule > word) {
+            self.fates.insert(word, Fate::Overridden(rule));
+            return false;
+        }
+        self.passed.push(word);
+        true
+    }
+
+    /// A word that passed nothing is marked: who wrote it believes something else.
+    pub(super) fn idle_passes(&mut self) {
+        for (path, decision) in std::mem::take(&mut self.draft.passed) {
+            if self.fates.contains_key(&decision) {
+                continue;
+            }
+            let at = path.same_inside();
+            // A file can be masked under another name that leads to it, or with the directory that it lies in.
+            let place = self.mask_place(&at).unwrap_or(at);
+            let hides =
+                |mount: &&Mount| matches!(mount.what, What::MaskFile | What::MaskDirectory) && place.within(&mount.at);
+            let fate = match self.mounts.iter().find(hides) {
+                Some(mask) => Fate::Overridden(mask.decision),
+                None if self.passed.contains(&decision) => continue,
+                None if !path.within(&self.host.project) => Fate::Idle("it does not lie in the project".into()),
+                None => Fate::Idle("no file there would be masked".into()),
+            };
+            self.fates.insert(decision, fate);
         }
     }
 
@@ -163,7 +236,7 @@ impl Checker<'_> {
         let What::Bind { source, .. } = &mount.what else {
             return Ok(at.clone());
         };
-        let Some(Ok(path)) = at.below(&mount.at).map(|rest| below(source, rest)) else {
+        let Some(Ok(path)) = at.below(&mount.at).map(|rest| source.join(rest)) else {
             return Ok(at.clone());
         };
         if let Some(closed) = self.closed_below(mount, source, &path) {
@@ -178,10 +251,7 @@ impl Checker<'_> {
             let What::Bind { source, .. } = &mount.what else {
                 return None;
             };
-            let place = match found.path.below(source)? {
-                rest if rest.as_os_str().is_empty() => mount.at.clone(),
-                rest => mount.at.join(rest).ok()?,
-            };
+            let place = mount.at.join(found.path.below(source)?).ok()?;
             let seen = place == mount.at || self.cover(&place).is_some_and(|cover| cover.at == mount.at);
             let closed = self.closed_below(mount, source, &found.path);
             (found.node.is_some() && seen).then(|| closed.unwrap_or(place))
@@ -199,12 +269,7 @@ impl Checker<'_> {
         let mut above: Vec<HostPath> = path.ancestors().skip(1).filter(|above| above.within(source)).collect();
         above.reverse();
         let directory = above.into_iter().find(closed)?;
-        let rest = directory.below(source)?;
-        if rest.as_os_str().is_empty() {
-            Some(mount.at.clone())
-        } else {
-            mount.at.join(rest).ok()
-        }
+        mount.at.join(directory.below(source)?).ok()
     }
 
     /// Whether a directory (true) or another file (false) is seen at a place inside; `None` where nothing is.
@@ -216,12 +281,7 @@ impl Checker<'_> {
             .or_else(|| self.cover(at))?;
         match &mount.what {
             What::Bind { source, .. } => {
-                let rest = at.below(&mount.at)?;
-                let path = if rest.as_os_str().is_empty() {
-                    source.clone()
-                } else {
-                    source.join(rest).ok()?
-                };
+                let path = source.join(at.below(&mount.at)?).ok()?;
                 if self.is_guards(&path) {
                     return Some(true);
                 }
@@ -232,14 +292,5 @@ impl Checker<'_> {
             What::Text(_) | What::MaskFile | What::Link(_) if mount.at == *at => Some(false),
             _ => None,
         }
-    }
-}
-
-/// `base`, or what lies below it.
-fn below(base: &HostPath, rest: &std::path::Path) -> Result<HostPath, crate::path::Malformed> {
-    if rest.as_os_str().is_empty() {
-        Ok(base.clone())
-    } else {
-        base.join(rest)
     }
 }

@@ -141,6 +141,16 @@ pub struct Reserved {
     pub absent: bool,
 }
 
+/// A symbolic link of the host at a protected name: bubblewrap cannot mount on it, so the companion does. It can be neither
+/// renamed nor removed inside then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PinnedLink {
+    /// The place inside.
+    pub at: SandboxPath,
+    /// The path on the host.
+    pub path: HostPath,
+}
+
 /// The sandbox's way to the Nix daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NixWay {
@@ -202,6 +212,8 @@ pub struct Parts {
     pub preparations: Vec<Preparation>,
     /// What is made on the host for the time of the session: parents before children.
     pub reserved: Vec<Reserved>,
+    /// The links that the companion keeps in their places.
+    pub links: Vec<PinnedLink>,
 }
 
 impl Plan {
@@ -301,6 +313,12 @@ impl Plan {
     #[must_use]
     pub fn preparations(&self) -> &[Preparation] {
         &self.parts.preparations
+    }
+
+    /// The links that the companion keeps in their places.
+    #[must_use]
+    pub fn links(&self) -> &[PinnedLink] {
+        &self.parts.links
     }
 
     /// What is made on the host for the time of the session.

@@ -40,7 +40,7 @@ const ISOLATION: [(&str, &str); 8] = [
     ("cgroup namespace", "the host's control groups are not shown"),
     (
         "seccomp filter",
-        "no input can be put into the terminal, and the kernel's keyring is shut",
+        "no input into the terminal; the kernel's keyring and the machine's hypervisor are shut",
     ),
     ("session keyring", "a fresh one: keys of the login session stay outside"),
     ("descriptors", "nothing above standard error is inherited"),

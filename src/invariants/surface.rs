@@ -8,7 +8,7 @@ use crate::host::tree::Kind;
 use crate::path::{HostPath, SandboxPath};
 use crate::trace::{DecisionId, Effect};
 
-use super::plan::{Mount, Reserved, What};
+use super::plan::{Mount, PinnedLink, Reserved, What};
 use super::{Checker, Fate};
 
 /// The rule of what git would run or obey.
@@ -186,14 +186,8 @@ impl Checker<'_> {
             return;
         }
         // A link can be replaced in spite of a mount over what it leads to, and a second name leads around one.
-        if let Some(link) = resolved
-            .through
-            .iter()
-            .find(|link| !self.places(writable, link).is_empty())
-        {
-            let why =
-                format!("is a symbolic link on the way to `{path}`: where it leads is read-only, the link is not");
-            self.host_rule(Effect::Note, link.to_string(), &why, AGENT);
+        for link in &resolved.through {
+            self.pin_link(writable, path, link);
         }
         if node.kind == Kind::File && node.links != 1 {
             self.host_rule(
@@ -208,19 +202,27 @@ impl Checker<'_> {
         }
     }
 
+    /// Keeps a link on the way to a protected name in its place.
+    fn pin_link(&mut self, writable: &[Writable], path: &HostPath, link: &HostPath) {
+        for at in self.places(writable, link) {
+            if self.links.iter().any(|known| known.at == at) {
+                continue;
+            }
+            let why = format!("is a symbolic link on the way to `{path}`: it can be neither renamed nor removed");
+            let decision = self.host_rule(Effect::Pin, at.to_string(), &why, AGENT);
+            self.pin_ways(&at, link, decision);
+            let path = link.clone();
+            self.links.push(PinnedLink { at, path });
+        }
+    }
+
     /// The places inside at which `path` could be written.
     fn places(&self, writable: &[Writable], path: &HostPath) -> Vec<SandboxPath> {
         let mut places = Vec::new();
         for mount in writable {
-            let Some(rest) = path.below(&mount.source) else {
+            let Some(Ok(at)) = path.below(&mount.source).map(|rest| mount.at.join(rest)) else {
                 continue;
             };
-            let at = if rest.as_os_str().is_empty() {
-                Ok(mount.at.clone())
-            } else {
-                mount.at.join(rest)
-            };
-            let Ok(at) = at else { continue };
             // What another mount of the policy shows there is that mount's business.
             let covered = self.mounts.iter().any(|other| {
                 at.within(&other.at)
@@ -360,6 +362,21 @@ impl Checker<'_> {
             };
             self.fates.insert(decision, Fate::Idle(why));
         }
+    }
+
+    /// The pinned links that no mask hides.
+    pub(super) fn links_that_are_seen(&mut self) -> Vec<PinnedLink> {
+        let mut links = std::mem::take(&mut self.links);
+        links.retain(|link| {
+            let cover = self.cover(&link.at).map(|mount| (&mount.at, &mount.what));
+            let Some((above, What::Bind { source, .. })) = cover else {
+                return false;
+            };
+            link.at
+                .below(above)
+                .is_some_and(|rest| source.join(rest).is_ok_and(|path| path == link.path))
+        });
+        links
     }
 
     /// The reservations whose mounts are still there: a mask over a directory needs nothing below it.

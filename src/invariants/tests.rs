@@ -1,103 +1,28 @@
 //! One test an invariant: a policy that breaks it, and the whole text of the refusal.
 
+mod fixture;
+mod masks;
+mod mounts;
 mod network;
 mod nix;
+mod passed;
+mod places;
+mod variables;
+mod whole;
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::rc::Rc;
 
 use crate::bwrap::{self, Word};
-use crate::host::tree::{Kind, Tree};
+use crate::host::tree::Kind;
 use crate::host::{self, Host};
 use crate::path::EnvName;
-use crate::request::{Program, Request};
-use crate::script::layer::Source;
-use crate::trace::Site;
-use crate::{Decided, decide_with};
 
+use super::Fate;
 use super::plan::What;
-use super::{CODES, Fate};
 
-/// A request to run `true`.
-fn request() -> Request {
-    Request {
-        program: Program::Command,
-        arguments: vec!["true".into()],
-        ..Request::default()
-    }
-}
-
-/// A host with a home, a project and a distribution's `/usr`.
-fn tree() -> Tree {
-    let mut tree = Tree::described();
-    for directory in [
-        "/usr/bin",
-        "/usr/lib",
-        "/etc",
-        "/home/u/p",
-        "/home/u/.claudebox",
-        "/home/u/.config/claudebox",
-        "/srv/data",
-    ] {
-        tree.describe(Path::new(directory), Kind::Directory, 0, b"");
-    }
-    tree.alter(Path::new("/home/u/.claudebox"), |node| node.uid = 1000);
-    tree.describe(Path::new("/home/u/.ssh/id"), Kind::File, 1000, b"key");
-    tree.describe(Path::new("/home/u/.config/gcloud/db"), Kind::File, 1000, b"key");
-    tree.describe(Path::new("/home/u/keys"), Kind::Link(".ssh".into()), 1000, b"");
-    tree.describe(Path::new("/home/u/all"), Kind::Link("/home/u".into()), 1000, b"");
-    tree.describe(Path::new("/run/docker.sock"), Kind::Socket, 0, b"");
-    tree.describe(Path::new("/srv/data/x.sock"), Kind::Socket, 0, b"");
-    tree.describe(Path::new("/srv/data/pipe"), Kind::Special, 0, b"");
-    tree.describe(Path::new("/srv/data/file"), Kind::File, 0, b"data");
-    tree.describe(Path::new("/srv/data/link"), Kind::Link("/srv".into()), 0, b"");
-    tree.describe(Path::new("/usr/bin/bwrap"), Kind::File, 0, b"");
-    tree.describe(Path::new("/usr/bin/claudebox"), Kind::File, 0, b"");
-    tree
-}
-
-/// Asks a user policy, on top of one that mounts the project alone.
-fn decided(policy: &str, host: &Rc<Host>, request: &Request) -> Decided {
-    let source = |layer: &str, file: &str, text: &str| Source {
-        layer: layer.into(),
-        file: file.into(),
-        text: text.into(),
-    };
-    let base = "fn variable(host, name) { env::hide(\"not on the list\") }\n\
-                fn mounts(host) { mount::rw(host.project, \"the project\"); }\n\
-                fn network(host) { net::none(\"none\"); }\n";
-    decide_with(
-        &[source("bundled", "base.rhai", base), source("user", "p.rhai", policy)],
-        host,
-        request,
-    )
-}
-
-/// The text of the refusal, or `granted`.
-fn refusal(policy: &str, host: &Rc<Host>) -> String {
-    match decided(policy, host, &request()).verdict.outcome {
-        Ok(_) => "granted".into(),
-        Err(refusal) => refusal.to_string(),
-    }
-}
-
-/// The refusal of one line in the hook `mounts`.
-fn mounts(line: &str) -> String {
-    refusal(
-        &format!("fn mounts(host) {{\n    base::mounts(host);\n    {line}\n}}\n"),
-        &host::described(tree()),
-    )
-}
-
-/// The excerpt of an error at the third line of the policy, in the fifth column from the name of the verb on.
-fn excerpt(line: &str, column: usize, carets: usize) -> String {
-    format!(
-        "  ——▶ p.rhai:3:{column}\n  |\n3 |     {line}\n  | {}{}\n",
-        " ".repeat(column - 1),
-        "^".repeat(carets)
-    )
-}
+use fixture::{decided, excerpt, mounts, mounts_on, refusal, request, tree};
 
 #[test]
 fn secret_exposed() {
@@ -424,69 +349,6 @@ fn project_root() {
 }
 
 #[test]
-fn all_violations_are_told_at_once() {
-    let text =
-        mounts("mount::ro(\"~/.ssh\", \"x\"); mount::ro(\"/etc\", \"y\"); mount::ro(\"/run/docker.sock\", \"z\");");
-    assert_eq!(text.matches("error[").count(), 3);
-}
-
-#[test]
-fn every_mount_and_variable_of_the_command_has_its_decision_and_the_other_way_round() {
-    let mut host = Rc::into_inner(host::described(tree())).unwrap();
-    host.variables.insert(EnvName::new("TERM").unwrap(), "xterm".into());
-    host.variables.insert(EnvName::new("EDITOR").unwrap(), "vi".into());
-    let policy = "fn variable(host, name) { if name == \"TERM\" { env::pass(\"t\") } else { env::hide(\"no\") } }\n\
-                  fn environment(host) { env::set(\"PATH\", \"/usr/bin\", \"programs\"); }\n\
-                  fn mounts(host) { base::mounts(host); mount::ro(\"/srv/data\", \"data\"); mount::ro(\"/srv/none\", \"none\"); mount::text(\"/etc/x\", \"y\", \"text\"); }";
-    let decided = decided(policy, &Rc::new(host), &request());
-    let plan = decided.verdict.outcome.as_ref().unwrap();
-    let invocation = bwrap::invocation(plan);
-    // What the command sets and mounts, read from its options.
-    let words: Vec<String> = invocation
-        .options
-        .iter()
-        .map(|word| match word {
-            Word::Plain(word) | Word::Secret { value: word, .. } => word.to_str().unwrap().to_string(),
-            Word::File(_) => "FILE".to_string(),
-            Word::Lifeline => "LIFELINE".to_string(),
-        })
-        .collect();
-    let mut subjects: Vec<String> = Vec::new();
-    for (index, word) in words.iter().enumerate() {
-        let at = |offset: usize| words[index + offset].clone();
-        match word.as_str() {
-            "--setenv" | "--tmpfs" | "--proc" | "--dev" => subjects.push(at(1)),
-            "--bind" | "--ro-bind" | "--symlink" | "--ro-bind-data" => subjects.push(at(2)),
-            _ => {}
-        }
-    }
-    subjects.sort();
-    // What the trace says is set and mounted: every decision that no fate took back.
-    let mut decisions: Vec<String> = decided
-        .trace
-        .iter()
-        .filter(|(id, _)| !decided.verdict.fates.contains_key(id))
-        .filter(|(_, decision)| {
-            use crate::trace::Effect::*;
-            matches!(
-                decision.effect,
-                Pass | PassSecret | Set | ReadOnly | ReadWrite | Tmpfs | Link | Text | Mask
-            )
-        })
-        .map(|(_, decision)| decision.subject.clone())
-        .collect();
-    decisions.sort();
-    assert_eq!(subjects, decisions);
-    // And each item's own decision is about that item.
-    for (name, variable) in plan.variables() {
-        assert_eq!(decided.trace.get(variable.decision).unwrap().subject, name.to_string());
-    }
-    for mount in plan.mounts() {
-        assert_eq!(decided.trace.get(mount.decision).unwrap().subject, mount.at.to_string());
-    }
-}
-
-#[test]
 fn the_command_is_complete() {
     let decided = decided("", &host::described(tree()), &request());
     let invocation = bwrap::invocation(decided.verdict.outcome.as_ref().unwrap());
@@ -519,29 +381,4 @@ fn the_command_is_complete() {
         )
     );
     assert_eq!(invocation.command, ["/run/claudebox/init", "true"]);
-}
-
-#[test]
-fn codes_are_unique_and_sites_of_the_host_are_codes_or_rules() {
-    let mut codes: Vec<&str> = CODES.iter().map(|(code, _)| *code).collect();
-    codes.sort_unstable();
-    let all = codes.len();
-    codes.dedup();
-    assert_eq!(codes.len(), all);
-    let decided = decided("", &host::described(tree()), &request());
-    let rules: Vec<&str> = decided
-        .trace
-        .iter()
-        .filter_map(|(_, decision)| match decision.site {
-            Site::Host(rule) => Some(rule),
-            _ => None,
-        })
-        .collect();
-    for rule in rules {
-        assert!(
-            CODES.iter().any(|(code, _)| *code == rule)
-                || ["structure", "state", "command", "launcher-variable", "awareness"].contains(&rule),
-            "{rule}"
-        );
-    }
 }

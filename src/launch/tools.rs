@@ -7,7 +7,7 @@ use crate::diagnostic::Diagnostic;
 use crate::host::Host;
 use crate::host::declared::built_file;
 use crate::host::nix;
-use crate::host::tree::plain;
+use crate::host::tree::{Tree, plain};
 use crate::path::HostPath;
 use crate::prepare;
 
@@ -73,5 +73,16 @@ fn build(host: &Host, nix: &HostPath, nixpkgs: &str, names: &[String]) -> Result
         return Err("the build failed".into());
     }
     let text = String::from_utf8(output.stdout).map_err(|_| "its answer is no text".to_string())?;
-    Ok(text.lines().map(str::to_string).collect())
+    let outputs: Vec<String> = text.lines().map(str::to_string).collect();
+    // What is asked again after the build must be found then: else it would be built for ever. The host's own tree remembers what
+    // was there before.
+    let tree = Tree::real();
+    let there = |path: &String| {
+        let path = HostPath::new(path).ok().filter(|path| path.within_str("/nix/store"));
+        path.is_some_and(|path| matches!(tree.node(path.as_path()), Ok(Some(_))))
+    };
+    if outputs.is_empty() || !outputs.iter().all(there) {
+        return Err("Nix names no path of the store for them".into());
+    }
+    Ok(outputs)
 }

@@ -228,10 +228,11 @@ impl Look<'_> {
 
     /// A repository among the files, or what calls itself one.
     fn repository(&mut self, directory: &HostPath, git: &HostPath) {
-        if self.places.git_dirs.contains(git) {
+        let kind = self.kind(git);
+        if self.places.git_dirs.contains(git) && kind == Some(tree::Kind::Directory) {
             return;
         }
-        let mark = match self.kind(git) {
+        let mark = match kind {
             Some(tree::Kind::Directory) => self.runs(git),
             Some(tree::Kind::File) => {
                 let text = self.tree.read(git.as_path(), 4096).unwrap_or_default();

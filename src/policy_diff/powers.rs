@@ -130,6 +130,7 @@ impl Powers {
                 Effect::Open => "open",
                 Effect::Publish => "publish",
                 Effect::Close => "close",
+                Effect::PassFile => "pass-file",
                 Effect::SecretPath | Effect::SecretName | Effect::SecretFile => "secret",
                 _ => return None,
             };
@@ -174,6 +175,11 @@ pub fn change(old: &Powers, new: &Powers) -> Vec<Change> {
         let (gone, come, guards) = match *word {
             "open" => ("can no longer be reached", "can be reached", false),
             "publish" => ("is no longer published", "is published", false),
+            "pass-file" => (
+                "is no longer passed in spite of its name",
+                "is passed in spite of its name",
+                false,
+            ),
             "close" => ("is no longer closed", "is closed", true),
             _ => ("is called a secret no more", "is called a secret", true),
         };

@@ -74,14 +74,10 @@ pub fn build(source: &Source, below: Option<&Rc<Layer>>, recorder: &Shared, budg
         }
     });
     // The engine would print to nowhere. Its callback knows no place, so the place is that of the first such word.
-    let (printed, site, printing) = (
-        Rc::clone(recorder),
-        super::text::site_of_word(source, "print"),
-        Rc::clone(budget),
-    );
+    let (printed, printing, source) = (Rc::clone(recorder), Rc::clone(budget), source.clone());
     engine.on_print(move |_| {
         let refusal = Diagnostic::new("policy-unknown", "a policy prints nothing")
-            .at(site.clone(), "")
+            .at(super::text::site_of_word(&source, "print"), "")
             .hint("write `debug(...)`: `claudebox --explain` shows it with its line");
         printed.borrow_mut().refusal.get_or_insert(refusal);
         printing.stop();

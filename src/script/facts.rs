@@ -109,6 +109,12 @@ pub const FACTS: &[Fact] = &[
         get: |h| path(&h.directory),
     },
     Fact {
+        name: "way",
+        kind: "array of paths",
+        doc: "the directories from the project down to the working directory, both among them",
+        get: |h| h.way().iter().map(path).collect::<Array>().into(),
+    },
+    Fact {
         name: "git_dirs",
         kind: "array of paths",
         doc: "git directories of the project that lie outside it (a worktree's)",

@@ -169,10 +169,12 @@ fn refuse_near_hooks(ast: &AST, source: &Source) -> Result<(), Diagnostic> {
     for function in ast.iter_functions() {
         let name = function.name;
         let hooks = Hook::ALL.into_iter().map(|hook| hook.name().to_string());
-        if Hook::named(name).is_some() || text::mentions(&source.text, name) > 1 {
+        if Hook::named(name).is_some() {
             continue;
         }
-        if let Some(near) = text::nearest(name, hooks) {
+        if let Some(near) = text::nearest(name, hooks)
+            && text::mentions(&source.text, name) <= 1
+        {
             return Err(
                 Diagnostic::new("policy-hook", format!("`{name}` is no hook, and nothing calls it"))
                     .at(error::site_of_function(source, name), "")

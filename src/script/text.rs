@@ -13,6 +13,10 @@ use super::layer::Source;
 /// # Errors
 /// The first hidden character, by `site` of its line and column.
 pub fn refuse_hidden(code: &'static str, text: &str, site: &dyn Fn(usize, usize) -> Site) -> Result<(), Diagnostic> {
+    // Most scripts are plain ASCII, and every launch reads one.
+    if text.bytes().all(|byte| matches!(byte, b'\t' | b'\n' | b' '..=b'~')) {
+        return Ok(());
+    }
     for (index, line) in text.lines().enumerate() {
         for (column, c) in line.chars().enumerate() {
             let what = match c {
@@ -35,8 +39,16 @@ pub fn refuse_hidden(code: &'static str, text: &str, site: &dyn Fn(usize, usize)
 #[must_use]
 pub fn nearest(word: &str, candidates: impl Iterator<Item = String>) -> Option<String> {
     candidates
-        .map(|candidate| (distance(word, &candidate), candidate))
-        .filter(|(distance, candidate)| *distance * 3 <= candidate.chars().count().max(3))
+        .filter_map(|candidate| {
+            let length = candidate.chars().count();
+            let near = |distance: usize| distance * 3 <= length.max(3);
+            // The distance is never less than what one is longer: most words need no look at their letters.
+            if !near(length.abs_diff(word.chars().count())) {
+                return None;
+            }
+            let distance = distance(word, &candidate);
+            near(distance).then_some((distance, candidate))
+        })
         .min()
         .map(|(_, candidate)| candidate)
 }

@@ -160,6 +160,8 @@ verbs! {
             let pattern = a.utf8(0)?;
             secret(r, a, site, Effect::SecretFile, pattern.clone(), Secret::File(pattern))
         };
+    "secret" "pass_file" (PATH, WHY) in Secrets: "shows exactly this file of the project although its name is that of a secret; the audit marks it"
+        => |r, a, site| { let path = a.host_path(r, 0)?; let id = r.decide(Effect::PassFile, path.to_string(), &a.reason(), site)?; r.draft.passed.push((path, id)); Ok(Dynamic::UNIT) };
     "mount" "ro" (PATH, WHY) in Mounts: "shows a file or directory of the host at its own path, without write access"
         => |r, a, site| { let path = a.host_path(r, 0)?; let at = path.same_inside(); mount(r, a, site, Effect::ReadOnly, Request::ReadOnly(path), at) };
     "mount" "ro" (PATH, AT, WHY) in Mounts: "shows a file or directory of the host at another path, without write access"

@@ -78,6 +78,7 @@ fn parts() -> Parts {
         internet: None,
         nix: None,
         reserved: Vec::new(),
+        links: Vec::new(),
         network_decision: decision(),
         uid: 1000,
         gid: 1000,

@@ -15,6 +15,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use claudebox::path::HostPath;
+use claudebox::state::instance_name;
+use claudebox::state::record::{self, Record};
+
 use measure::{Sample, median, ratio};
 
 /// How often each of two programs runs, in turn.
@@ -31,6 +35,7 @@ fn main() {
     let mut report = String::new();
     bench.start(&mut report);
     bench.growth(&mut report);
+    bench.network(&mut report);
     let _ = writeln!(report, "\n{}", measure::machine());
     print!("{report}");
     let into = Path::new(env!("CARGO_MANIFEST_DIR")).join("book/src/reference/measurements.txt");
@@ -139,52 +144,97 @@ impl Bench {
         );
     }
 
-    /// The cost of ten times as much, for variables and mounts: near 10 is linear, near 100 is quadratic.
+    /// The cost of ten times as much: near 10 is linear, near 100 is quadratic.
     fn growth(&self, report: &mut String) {
         let _ = writeln!(
             report,
-            "\ngrowth, --dry-run, processor time (ms)       100       1,000      10,000"
+            "\ngrowth, processor time (ms)                  100     1,000    10,000   100,000"
         );
-        let mut row = String::from("  variables                          ");
-        for count in [100, 1_000, 10_000] {
-            let dry = || {
-                let mut command = self.claudebox(&["--dry-run", "--net", "none", "--exec", "--", "true"]);
-                command.envs((0..count).map(|index| (format!("V{index}"), "x")));
-                measure::run(&mut command).cpu
-            };
-            let _ = write!(row, "{:>12.2}", median((0..9).map(|_| dry())));
-        }
-        let _ = writeln!(report, "{row}");
+        let look = ["--dry-run", "--net", "none", "--exec", "--", "true"];
+        row(report, "variables, --dry-run", &COUNTS[..3], |count| {
+            let mut command = self.claudebox(&look);
+            command.envs((0..count).map(|index| (format!("V{index}"), "x")));
+            command
+        });
         let data = self.home.join("data");
-        let mut row = String::from("  mounts                             ");
-        for count in [100, 1_000] {
+        let policy = self.home.join("policy.rhai");
+        row(report, "mounts, --dry-run", &COUNTS[..2], |count| {
             for index in 0..count {
                 fs::create_dir_all(data.join(index.to_string())).expect("a directory");
             }
-            let policy = self.home.join("policy.rhai");
             let text = format!(
                 "fn mounts(host) {{ base::mounts(host); for i in 0..{count} {{ mount::ro(`{}/${{i}}`, \"bench\"); }} }}",
                 data.display()
             );
             fs::write(&policy, text).expect("a policy");
-            let policy = policy.to_str().expect("UTF-8");
-            let dry = || {
-                measure::run(&mut self.claudebox(&[
-                    "--dry-run",
-                    "--policy",
-                    policy,
-                    "--net",
-                    "none",
-                    "--exec",
-                    "--",
-                    "true",
-                ]))
-                .cpu
-            };
-            let _ = write!(row, "{:>12.2}", median((0..9).map(|_| dry())));
-        }
-        let _ = writeln!(report, "{row}");
+            let mut command = self.claudebox(&["--policy"]);
+            command.arg(&policy).args(look);
+            command
+        });
+        row(report, "instances, --dry-run", &COUNTS, |count| {
+            self.instances(count);
+            self.claudebox(&look)
+        });
+        row(report, "instances, --gc --dry-run", &COUNTS, |count| {
+            self.instances(count);
+            self.claudebox(&["--gc", "--dry-run"])
+        });
     }
+
+    /// Makes the state of that many projects, all of which are there, beside that of the project itself.
+    fn instances(&self, count: usize) {
+        let state = self.home.join(".claudebox/instances");
+        let root = HostPath::new(&self.project).expect("a canonical path");
+        let record =
+            fs::read(state.join(instance_name(&root)).join(record::NAME)).expect("the record of the first start");
+        let record = Record::parse(&record).expect("a record");
+        for index in 0..count {
+            let root = HostPath::new(self.home.join(format!("projects/{index}"))).expect("a path");
+            let instance = state.join(instance_name(&root));
+            if instance.exists() {
+                continue;
+            }
+            fs::create_dir_all(root.as_path()).expect("a directory");
+            fs::create_dir_all(instance.join("claude")).expect("a directory");
+            let record = Record { root, ..record.clone() };
+            fs::write(instance.join(record::NAME), record.text()).expect("a record");
+        }
+    }
+
+    /// What the network costs: measured in namespaces that root makes.
+    fn network(&self, report: &mut String) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/net");
+        let run = Command::new(script)
+            .env("CLAUDEBOX", &self.program)
+            .output()
+            .expect("tests/bench/net");
+        let text = String::from_utf8_lossy(&run.stdout);
+        let _ = if run.status.success() {
+            write!(report, "\n{text}")
+        } else {
+            writeln!(
+                report,
+                "\nnetwork: not measured; as root, and with slirp4netns and python3, it is"
+            )
+        };
+    }
+}
+
+/// How many there are of what grows.
+const COUNTS: [usize; 4] = [100, 1_000, 10_000, 100_000];
+
+/// One row of growth: the median of nine runs of each command.
+fn row(report: &mut String, name: &str, counts: &[usize], command: impl Fn(usize) -> Command) {
+    let _ = write!(report, "  {name:<36}");
+    for count in counts {
+        let mut command = command(*count);
+        let _ = write!(
+            report,
+            "{:>10.2}",
+            median((0..9).map(|_| measure::run(&mut command).cpu))
+        );
+    }
+    report.push('\n');
 }
 
 fn peak(samples: &[Sample]) -> f64 {

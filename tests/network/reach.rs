@@ -46,7 +46,7 @@ const NO_SIX: [&str; 3] = ["ENETUNREACH", "ENETUNREACH", "ENETUNREACH"];
 /// The sandbox's own loopback, on which nobody listens.
 const OWN: [&str; 3] = ["ECONNREFUSED", "ECONNREFUSED", "answer"];
 
-const INSIDE: [Row; 31] = [
+const INSIDE: [Row; 34] = [
     ("203.0.113.10", ["internet", "internet", "answer"]),
     ("2001:db8::10", NO_SIX),
     ("192.168.77.2", SHUT),
@@ -68,10 +68,14 @@ const INSIDE: [Row; 31] = [
     ("10.0.2.100", OWN),
     ("10.0.2.2", SHUT),
     ("10.0.2.3", SHUT),
+    ("168.63.129.16", SHUT),
     ("fd00:77::2", NO_SIX),
     ("2001:db8:77::2", NO_SIX),
     ("2001:db8:77::10", NO_SIX),
     ("fe80::1%tap0", NO_SIX),
+    // Where slirp4netns has its gateway and its forwarder, if it has IPv6.
+    ("fd00::2", NO_SIX),
+    ("fd00::3", NO_SIX),
     ("::ffff:192.168.77.2", ["EHOSTUNREACH", "EPERM", "EINVAL"]),
     ("64:ff9b::c0a8:4d02", NO_SIX),
     ("2002:c0a8:4d02::1", NO_SIX),
@@ -134,9 +138,10 @@ as_both! {
 
     /// Names resolve whatever the host's resolver is; what they lead to is judged by its address.
     fn names_resolve_whatever_the_resolver_is(user: User) {
-        let questions = "names-udp 10.0.2.3\nnames-tcp 10.0.2.3\nnames-udp 192.168.77.1\nnames-udp 203.0.113.10\n";
+        let questions = "names-udp 10.0.2.3\nnames-tcp 10.0.2.3\nnames-udp 192.168.77.1\n\
+                         names-tcp 192.168.77.1\nnames-udp 10.0.2.2\nnames-udp 127.0.0.53\nnames-udp 203.0.113.10\n";
         let answers = "names-udp 10.0.2.3 203.0.113.10\nnames-tcp 10.0.2.3 203.0.113.10\nnames-udp 192.168.77.1 EPERM\n\
-                       names-udp 203.0.113.10 203.0.113.10\n";
+                       names-tcp 192.168.77.1 EHOSTUNREACH\nnames-udp 10.0.2.2 EPERM\nnames-udp 127.0.0.53 ECONNREFUSED\nnames-udp 203.0.113.10 203.0.113.10\n";
         for resolver in [
             "nameserver 192.168.77.1\n",
             "nameserver 127.0.0.53\noptions edns0 trust-ad\n",
@@ -152,6 +157,20 @@ as_both! {
                       getent ahostsv4 $name | head -1 | cut -d' ' -f1; ./probe tcp $(getent ahostsv4 $name | head -1 | cut -d' ' -f1) 80; done";
         let expected = "203.0.113.10\ninternet\n192.168.77.2\nEHOSTUNREACH\n192.168.77.2\nEHOSTUNREACH\n169.254.169.254\nEHOSTUNREACH\n";
         lab().on_machine(|| boxed(with_probe(user), "internet", ["sh", "-c", script]).stdout(expected).run());
+    }
+
+    /// The forwarder asks the first server alone. One that is dead is not gone around, and the audit says which is asked.
+    fn a_dead_first_name_server_is_told(user: User) {
+        let resolver = "nameserver 192.168.77.99\nnameserver 192.168.77.1\noptions timeout:1 attempts:1\n";
+        let asks = "getent ahostsv4 www.example.test > /dev/null && echo found || echo not found";
+        lab().on_machine_with(resolver, || {
+            let test = Test::new().who(user);
+            assert_eq!(test.control(&["sh", "-c", asks]).stdout, "found\n", "outside the second server is asked");
+            let run = test.args(["--yes", "--exec", "--", "sh", "-c", asks]).start();
+            assert_eq!((run.stdout.as_str(), run.exit), ("not found\n", 0), "{run:?}");
+            let told: Vec<&str> = run.stderr.lines().filter(|line| line.contains("names")).collect();
+            assert_eq!(told, ["  names are asked at 192.168.77.99, the first of this host's name servers, alone"], "{}", run.stderr);
+        });
     }
 
     /// The other two networks are what they say.

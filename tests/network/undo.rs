@@ -9,7 +9,7 @@ use super::reach::{boxed, with_probe};
 use crate::support::{User, as_both};
 
 /// Attempts to change the network, for a shell.
-const CHANGES: [&str; 19] = [
+const CHANGES: [&str; 25] = [
     "ip route del default",
     "ip route add 192.168.77.2 dev tap0",
     "ip rule add to 192.168.77.2 lookup main",
@@ -26,6 +26,13 @@ const CHANGES: [&str; 19] = [
     "nsenter --net=/proc/1/ns/net true",
     "sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'",
     "sh -c 'echo 0 > /proc/sys/net/ipv6/conf/default/disable_ipv6'",
+    // A procfs and a sysfs of one's own, should the sandbox's be closed.
+    "unshare --user --map-root-user unshare --mount --pid --fork sh -c 'mount -t proc proc /proc && echo 1 > /proc/sys/net/ipv4/ip_forward'",
+    "unshare --user --map-root-user unshare --mount sh -c 'mount -t sysfs sysfs /sys && echo 1400 > /sys/class/net/tap0/mtu'",
+    "unshare --user --map-root-user nsenter --net=/proc/1/ns/net ip link set tap0 down",
+    "unshare --user --map-root-user sh -c 'test \"$(./probe packet)\" = done'",
+    "unshare --user --map-root-user sh -c 'test \"$(./probe raw)\" = done'",
+    "unshare --user --map-root-user sh -c 'test \"$(./probe tun)\" = done'",
     "test \"$(./probe packet)\" = done",
     "test \"$(./probe raw)\" = done",
     "test \"$(./probe tun)\" = done",
@@ -63,6 +70,16 @@ as_both! {
             let line = format!("{}{questions}", script(&CHANGES));
             let expected = format!("{}EHOSTUNREACH\nEPERM\ninternet\n", "failed\n".repeat(CHANGES.len()));
             boxed(with_probe(user), "internet", ["sh", "-c", &line]).stdout(&expected).run();
+        });
+    }
+
+    /// A network that the payload makes for itself leads nowhere: not to the internet, not to the sandbox's own loopback.
+    fn a_network_made_inside_leads_nowhere(user: User) {
+        lab().on_machine(|| {
+            let asks = "ip link set lo up; for to in 203.0.113.10 192.168.77.2 10.0.2.3; do ./probe tcp $to 80; done";
+            let nested = format!("unshare --user --map-root-user --net sh -c '{asks}'");
+            let expected = "ENETUNREACH\nENETUNREACH\nENETUNREACH\n";
+            boxed(with_probe(user), "internet", ["sh", "-c", &nested]).stdout(expected).run();
         });
     }
 

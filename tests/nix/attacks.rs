@@ -185,4 +185,12 @@ fn what_remains_is_what_the_book_says() {
     ] {
         assert!(audit.contains(line), "{audit}");
     }
+    let check = super::world::said(world.claudebox(&home, &["--check"])).stdout;
+    for line in [
+        "note  nix daemon   it downloads by the host's own network, whatever network the sandbox has",
+        "note  nix daemon   it shows its own environment to builds that ask, and deletes what nothing holds on to",
+        "note  nix daemon   it uses the logins of `/run/netrc` for whatever a build of the sandbox downloads",
+    ] {
+        assert!(check.contains(line), "{check}");
+    }
 }

@@ -88,7 +88,8 @@ fn path(random: &mut Random) -> String {
     }
 }
 
-fn described(random: &mut Random) -> Described {
+/// What a host has.
+pub fn described(random: &mut Random) -> Described {
     let mut given = Described::default();
     for secret in [
         "/home/u/.ssh/id_rsa",
@@ -144,7 +145,8 @@ fn statement(random: &mut Random) -> String {
     }
 }
 
-fn policy(random: &mut Random) -> String {
+/// A user's policy.
+pub fn policy(random: &mut Random) -> String {
     let mut text = String::new();
     let base = if random.once_in(6) {
         "mount::rw(host.project, \"p\");"
@@ -165,7 +167,8 @@ fn policy(random: &mut Random) -> String {
     }
     if random.once_in(3) {
         text.push_str(&format!(
-            "fn secrets(host) {{ secret::path(\"{}\", \"x\"); }}\n",
+            "fn secrets(host) {{ secret::path(\"{}\", \"x\"); secret::pass_file(\"{}\", \"x\"); }}\n",
+            path(random),
             path(random)
         ));
     }

@@ -79,6 +79,7 @@ const PIECES: &[&str] = &[
     "env::set(",
     "net::none(",
     "secret::path(",
+    "secret::pass_file(",
     "base::mounts(host)",
     "base::variable(host, name)",
     "host.home",

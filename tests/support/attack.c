@@ -20,6 +20,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "i386.h"
+
 #define SESSION (-3L)
 #define USER (-4L)
 #define USER_SESSION (-5L)
@@ -37,18 +39,6 @@ static long enter_plain(long nr, long a, long b, long c) { return syscall(nr, a,
 
 #ifdef __x86_64__
 static long enter_x32(long nr, long a, long b, long c) { return syscall(nr | 0x40000000L, a, b, c); }
-
-/* The 32-bit entry: its own call numbers and its own seccomp architecture. Pointers must lie below 4 GiB, as static data does here. */
-static long enter_i386(long nr, long a, long b, long c) {
-  long out;
-  __asm__ volatile("int $0x80" : "=a"(out) : "a"(nr), "b"(a), "c"(b), "d"(c) : "memory", "r8", "r9", "r10", "r11");
-  out = (long)(int)out;
-  if (out < 0 && out > -4096) {
-    errno = (int)-out;
-    return -1;
-  }
-  return out;
-}
 #endif
 
 static char byte;

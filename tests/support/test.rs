@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -247,6 +248,16 @@ impl Test {
         Running::start(self.command())
     }
 
+    /// The same with a terminal, or anything else, as its three standard streams.
+    pub fn spawn_on(&self, stream: &OwnedFd) -> Running {
+        self.hand_over();
+        let stream = || Stdio::from(stream.try_clone().expect("a descriptor"));
+        let child = self.command().stdin(stream()).stdout(stream()).stderr(stream()).spawn();
+        Running {
+            child: child.expect("the program starts"),
+        }
+    }
+
     /// The same for a control.
     pub fn spawn_control(&self, words: &[&str]) -> Running {
         self.hand_over();
@@ -429,6 +440,12 @@ impl Running {
     /// The process that was started, by now whatever it became by exec.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Waits for its end; the exit code is as a shell would show it.
+    #[track_caller]
+    pub fn exit_code(&mut self) -> i32 {
+        wait(&mut self.child)
     }
 
     /// Its stdout, to wait for a first line.

@@ -4,6 +4,7 @@
 //! Node does the TLS: it is there anyway, for npm brings it.
 
 use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -11,14 +12,14 @@ use super::api::Api;
 
 /// The server in Node: hands the plain bytes to the stub, and prints the port it got.
 const SERVER: &str = r"
-const [certificate, key, port] = process.argv.slice(1);
+const [certificate, key, port, address, own] = process.argv.slice(1);
 const {readFileSync} = require('fs'), net = require('net'), tls = require('tls');
 const server = tls.createServer({cert: readFileSync(certificate), key: readFileSync(key)}, client => {
   const stub = net.connect(Number(port), '127.0.0.1');
   for (const end of [client, stub]) end.on('error', () => { client.destroy(); stub.destroy(); });
   client.pipe(stub).pipe(client);
 });
-server.listen(0, '127.0.0.1', () => console.log(server.address().port));
+server.listen(Number(own), address, () => console.log(server.address().port));
 process.stdin.on('end', () => process.exit(0)).resume();
 ";
 
@@ -32,6 +33,13 @@ pub struct Tls {
 impl Tls {
     /// Makes a certificate for the vendor's names, starts the server and leads the stub's `CONNECT` to it.
     pub fn start(api: &Api) -> Self {
+        let (tls, address) = Self::at(api, (Ipv4Addr::LOCALHOST, 0).into());
+        api.set_tls(address);
+        tls
+    }
+
+    /// The same at an address of the network that this thread is in. Returns where it really is.
+    pub fn at(api: &Api, address: SocketAddr) -> (Self, SocketAddr) {
         let directory = tempfile::Builder::new()
             .prefix("claudebox-tls-")
             .tempdir()
@@ -74,6 +82,7 @@ impl Tls {
             .arg(&certificate)
             .arg(&key)
             .arg(api.address().port().to_string())
+            .args([address.ip().to_string(), address.port().to_string()])
             .env_clear()
             .env("PATH", super::PATH)
             .stdin(Stdio::piped())
@@ -84,8 +93,7 @@ impl Tls {
         let output = server.stdout.take().expect("the server's output");
         BufReader::new(output).read_line(&mut port).expect("the server's port");
         let port = port.trim().parse::<u16>().expect("the server's port");
-        api.set_tls((std::net::Ipv4Addr::LOCALHOST, port).into());
-        Self { server, directory }
+        (Self { server, directory }, SocketAddr::new(address.ip(), port))
     }
 
     /// The certificate to trust, as PEM.

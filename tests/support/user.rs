@@ -134,24 +134,29 @@ pub fn programs() -> &'static Path {
         std::fs::create_dir_all(&directory).expect("a directory in /tmp");
         let claudebox = directory.join("claudebox");
         std::fs::copy(env!("CARGO_BIN_EXE_claudebox"), &claudebox).expect("a copy of the program");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/attack.c");
         let attack = directory.join("attack");
-        let built = Command::new("cc")
-            .args(["-static", "-O1", "-o"])
-            .arg(&attack)
-            .arg(source)
-            .output();
-        let built = built.expect("cc, from the package gcc");
-        assert!(
-            built.status.success(),
-            "cc failed: {}",
-            String::from_utf8_lossy(&built.stderr)
-        );
+        compile("tests/support/attack.c", &attack);
         for path in [&directory, &claudebox, &attack] {
             std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("our own file");
         }
         directory
     })
+}
+
+/// Compiles a program of the tests, without shared libraries: it runs in any sandbox that lets it be executed.
+pub fn compile(source: &str, program: &Path) {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
+    let built = Command::new("cc")
+        .args(["-static", "-O1", "-o"])
+        .arg(program)
+        .arg(source)
+        .output();
+    let built = built.expect("cc, from the package gcc");
+    assert!(
+        built.status.success(),
+        "cc failed: {}",
+        String::from_utf8_lossy(&built.stderr)
+    );
 }
 
 const LEFTOVER: &str = "/tmp/claudebox-test-bin-";

@@ -73,7 +73,24 @@ pub(super) struct DryRun {
     pub files: Vec<Text>,
     pub command: Vec<Text>,
     pub preparations: Vec<Preparation>,
+    pub reservations: Vec<Reservation>,
+    pub links: Vec<PinnedLink>,
     pub verdict: Verdict,
+}
+
+/// What is made for the time of the session.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub(super) enum Reservation {
+    Directory { path: Text },
+    File { path: Text, content: Text },
+}
+
+/// A link that is kept in its place by the companion.
+#[derive(Serialize)]
+pub(super) struct PinnedLink {
+    pub at: Text,
+    pub path: Text,
 }
 
 #[derive(Serialize)]
@@ -226,6 +243,7 @@ pub(super) struct Path {
     pub host: OnHost,
     pub elsewhere: Vec<Elsewhere>,
     pub parts: Vec<Text>,
+    pub besides: Vec<usize>,
     pub without_effect: Vec<usize>,
     pub to_show: Way,
 }

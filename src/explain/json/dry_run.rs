@@ -5,7 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::bwrap::{Invocation, Word};
 use crate::diagnostic::Refusal;
-use crate::invariants::plan::{Plan, Preparation};
+use crate::host::git::Reservation;
+use crate::invariants::plan::{PinnedLink, Plan, Preparation, Reserved};
 
 use super::document::{self as doc, Text};
 use super::{print, verdict};
@@ -32,6 +33,8 @@ pub fn invocation(bwrap: &OsStr, plan: &Plan, invocation: &Invocation) -> String
             .collect(),
         command: invocation.command.iter().map(|word| Text::of(word)).collect(),
         preparations: plan.preparations().iter().filter_map(preparation).collect(),
+        reservations: plan.reserved().iter().filter_map(reservation).collect(),
+        links: plan.links().iter().map(link).collect(),
         verdict: verdict(None),
     })
 }
@@ -46,8 +49,29 @@ pub fn refused(refusal: &Refusal) -> String {
         files: Vec::new(),
         command: Vec::new(),
         preparations: Vec::new(),
+        reservations: Vec::new(),
+        links: Vec::new(),
         verdict: verdict(Some(refusal)),
     })
+}
+
+/// What is there already, because a session left it or it is the user's own, is not made.
+fn reservation(reserved: &Reserved) -> Option<doc::Reservation> {
+    let path = Text::of(reserved.path.as_os_str());
+    reserved.absent.then(|| match reserved.content {
+        Reservation::EmptyDirectory => doc::Reservation::Directory { path },
+        Reservation::EmptyFile | Reservation::Content(_) => doc::Reservation::File {
+            path,
+            content: Text::of(OsStr::from_bytes(reserved.content.bytes())),
+        },
+    })
+}
+
+fn link(link: &PinnedLink) -> doc::PinnedLink {
+    doc::PinnedLink {
+        at: Text::of(link.at.as_os_str()),
+        path: Text::of(link.path.as_os_str()),
+    }
 }
 
 fn preparation(preparation: &Preparation) -> Option<doc::Preparation> {

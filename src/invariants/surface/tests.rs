@@ -1,5 +1,7 @@
 //! What is protected for which policy: the mounts in their order, and what became of the decisions.
 
+mod guards;
+
 use std::path::Path;
 use std::rc::Rc;
 
@@ -122,7 +124,9 @@ fn protected(mounts: &str, host: &Rc<Host>) -> (Vec<String>, Vec<String>) {
         }
         _ => None,
     });
-    (shown.collect(), fates.chain(notes).collect())
+    let links = decided.verdict.outcome.iter().flat_map(super::super::plan::Plan::links);
+    let links = links.map(|link| format!("link {} {}", link.at, link.path));
+    (shown.collect(), fates.chain(notes).chain(links).collect())
 }
 
 const PROJECT: &str = "mount::rw(host.project, \"the project\");";
@@ -246,7 +250,7 @@ fn what_the_policy_protects_is_read_only_with_the_way_to_it() {
         rest,
         [
             "protect /home/u/p/.mcp.json: Idle(\"it does not exist in this project: it is reported if it appears\")",
-            "note /home/u/p/.exrc is a symbolic link on the way to `/home/u/p/.exrc`: where it leads is read-only, the link is not",
+            "link /home/u/p/.exrc /home/u/p/.exrc",
         ]
     );
 }

@@ -130,3 +130,37 @@ fn nix_trust() {
         );
     }
 }
+
+/// What is told of the daemon: its way with its weaknesses, its absence on a host of Nix, and nothing anywhere else.
+#[test]
+fn what_became_of_the_daemon_is_told() {
+    let told = |access: Access, tools: bool, mount: &str| {
+        let mut host = Rc::into_inner(host(access)).unwrap();
+        if tools {
+            host.platform = crate::host::nix::Platform::Nix(vec![HostPath::new("/nix/store/1-tools/bin").unwrap()]);
+        }
+        let decided = decided(&policy(mount, "host"), &Rc::new(host), &request());
+        let plan = decided.verdict.outcome.as_ref().unwrap();
+        let nix = plan.nix().map(|nix| {
+            let reason = decided.trace.get(nix.decision).unwrap().reason.clone();
+            (nix.way.clone(), nix.warnings.len(), reason)
+        });
+        (nix, plan.guard().cloned())
+    };
+    let untrusted = "it does not trust you, and builds in a sandbox of its own".to_string();
+    assert_eq!(
+        told(Access::Open, false, SHOWN),
+        (Some((NixWay::Open, 1, untrusted)), None)
+    );
+    assert_eq!(told(Access::Open, true, ""), (None, None));
+    let guarded = "it may trust you, so a guard that trusts nobody stands in between".to_string();
+    assert_eq!(
+        told(Access::Guarded(guard()), false, SHOWN),
+        (Some((NixWay::Guarded(guard()), 1, guarded)), Some(guard()))
+    );
+    assert_eq!(told(Access::Guarded(guard()), true, ""), (None, None));
+    let withheld = || Access::Withheld("it builds with `sandbox = false`".into());
+    let why = "it builds with `sandbox = false`".to_string();
+    assert_eq!(told(withheld(), true, ""), (Some((NixWay::Outside, 0, why)), None));
+    assert_eq!(told(withheld(), false, ""), (None, None));
+}

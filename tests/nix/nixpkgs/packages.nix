@@ -202,6 +202,12 @@ let
     hello = script "hello" "/bin/hello" "echo Hello, world!" // { meta.mainProgram = "hello"; };
     cowsay = script "cowsay" "/bin/cowsay" ''echo "< $* >"'' // { meta.mainProgram = "cowsay"; };
     greet-a = script "greet-a" "/bin/greet" "echo greetings from a";
+    # One for each user of a test: each is taken out of the store first.
+    brought-by-root = script "brought-by-root" "/bin/brought" "echo brought";
+    brought-by-user = script "brought-by-user" "/bin/brought" "echo brought";
+    unapproved = script "unapproved" "/bin/unapproved" "echo unapproved";
+    hello-again = packages.hello;
+    broken = run "broken" "false";
     greet-b = script "greet-b" "/bin/greet" "echo greetings from b";
   };
 in
