@@ -187,7 +187,7 @@ impl Checker<'_> {
         }
         // A link can be replaced in spite of a mount over what it leads to, and a second name leads around one.
         for link in &resolved.through {
-            self.pin_link(&writable, path, link);
+            self.pin_link(writable, path, link);
         }
         if node.kind == Kind::File && node.links != 1 {
             self.host_rule(
