@@ -4,12 +4,8 @@
 mod fit;
 mod login;
 pub mod moved;
+mod name;
 pub mod record;
-
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-
-use sha2::{Digest, Sha256};
 
 use crate::diagnostic::Diagnostic;
 use crate::host::Host;
@@ -20,14 +16,10 @@ use crate::path::{HostPath, SandboxPath};
 
 pub use fit::unfit;
 pub use login::{Login, login_file};
+pub use name::{digest, digest_of, instance_name, is_instance_name};
 
 use fit::displaced;
 use record::Record;
-
-/// How many characters of a project's name its instance carries, for people who look into the directory.
-const NAME_MAX: usize = 40;
-/// How many hexadecimal digits of the root's SHA-256 name an instance: 64 bits, so that no two roots meet by chance.
-const HASH_DIGITS: usize = 16;
 
 /// From how long ago on the last use is written anew, in seconds: a launch that writes nothing cannot leave anything half
 /// written, and nobody needs to know the minute.
@@ -58,52 +50,6 @@ pub struct State {
     pub problems: Vec<Diagnostic>,
     /// What is worth knowing: about what, and why.
     pub notes: Vec<(String, String)>,
-}
-
-/// The whole hash of a path, as a name for what belongs to it.
-#[must_use]
-pub fn digest(path: &HostPath) -> String {
-    digest_of(path.as_os_str().as_bytes())
-}
-
-/// The SHA-256 of bytes, in hexadecimal digits.
-#[must_use]
-pub fn digest_of(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The name of the instance that belongs to a canonical project root.
-#[must_use]
-pub fn instance_name(root: &HostPath) -> String {
-    let hash = digest(root);
-    let readable: String = root
-        .name()
-        .unwrap_or(OsStr::new("root"))
-        .as_bytes()
-        .iter()
-        .take(NAME_MAX)
-        .map(|byte| {
-            if byte.is_ascii_alphanumeric() || b"._-".contains(byte) {
-                char::from(*byte)
-            } else {
-                '_'
-            }
-        })
-        .collect();
-    let digits: String = hash.chars().take(HASH_DIGITS).collect();
-    format!("{readable}-{digits}")
-}
-
-/// Whether a name is one that [`instance_name`] gives.
-#[must_use]
-pub fn is_instance_name(name: &OsStr) -> bool {
-    let bytes = name.as_bytes();
-    let digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    bytes
-        .rsplit(|byte| *byte == b'-')
-        .next()
-        .is_some_and(|hash| hash.len() == HASH_DIGITS && hash.len() + 1 < bytes.len() && hash.iter().all(digit))
 }
 
 /// Plans the state of this launch.
@@ -318,18 +264,5 @@ impl Planner<'_> {
 
     fn mount(&mut self, at: SandboxPath, what: What, reason: &'static str) {
         self.state.mounts.push(StateMount { at, what, reason });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_claude_code_mixes_up_are_apart() {
-        let name = |path: &str| instance_name(&HostPath::new(path).unwrap());
-        assert_eq!(name("/x/a-b"), "a-b-d908db1f1c897c96");
-        assert_eq!(name("/x/a/b"), "b-08fab95f8e1bcae8");
-        assert_eq!(name("/x/Ä b"), "___b-515dc33f6ee745ac");
     }
 }

@@ -220,36 +220,69 @@ fn a_state_of_another_users() {
     test.stderr(&text).exit(125).compare(&run);
 }
 
+/// Starts the program as this user from a shell of root's, in which file systems can be mounted.
+fn started_as(user: User, test: &Test) -> String {
+    user.own(&test.home());
+    let owner = fs::metadata(test.home()).expect("the home");
+    let (uid, gid) = (owner.uid(), owner.gid());
+    format!(
+        "own=uid={uid},gid={gid}; start() {{ setpriv --reuid {uid} --regid {gid} --clear-groups \"$0\" -y -q --net none --exec true 2>&1; }}"
+    )
+}
+
 /// On a disk that fills up at any step the start is refused with the reason, and goes on when there is room again. The disk is a
 /// file system in memory, in a namespace of its own, which needs root.
 #[test]
 fn a_full_disk() {
-    let test = Test::new().who(User::Root).directory("~/.claudebox");
-    // First without room for names, one more each time; then without room for words.
-    let script = "start() { \"$0\" -y -q --net none --exec true 2>&1; }; mount --make-rprivate /; cd [PROJECT]; \
-                  for limit in nr_inodes=2 nr_inodes=3 nr_inodes=4 nr_inodes=5 nr_inodes=6 nr_inodes=7 nr_inodes=8 size=4k; do \
-                  mount -t tmpfs -o mode=0700,$limit none ~/.claudebox; start; echo $limit $?; \
-                  mount -o remount,nr_inodes=0,size=1m ~/.claudebox; start; echo again $?; \
-                  find ~/.claudebox -name '*.new-*'; umount ~/.claudebox; done";
-    let run = test.before(&["unshare", "-m"]).shell(script);
-    let mut limits = 0;
-    let mut lines = run.stdout.lines();
-    while let Some(line) = lines.next() {
-        let hint = lines.next().expect("a hint");
-        assert!(
-            line.starts_with("error[state]: cannot ") && line.ends_with(": no space left on device"),
-            "{line}\n{}",
-            run.stdout
+    for user in [User::Root, User::Ordinary] {
+        let test = Test::new().who(User::Root).directory("~/.claudebox");
+        let start = started_as(user, &test);
+        // First without room for names, one more each time; then without room for words.
+        let script = format!(
+            "{start}; mount --make-rprivate /; cd [PROJECT]; \
+             for limit in nr_inodes=2 nr_inodes=3 nr_inodes=4 nr_inodes=5 nr_inodes=6 nr_inodes=7 nr_inodes=8 size=4k; do \
+             mount -t tmpfs -o mode=0700,$own,$limit none ~/.claudebox; start; echo $limit $?; \
+             mount -o remount,nr_inodes=0,size=1m ~/.claudebox; start; echo again $?; \
+             find ~/.claudebox -name '*.new-*'; umount ~/.claudebox; done"
         );
-        assert_eq!(
-            hint,
-            "hint: claudebox keeps its state in `~/.claudebox`; check its owner, its mode and the free space"
-        );
-        assert!(lines.next().expect("the exit code").ends_with(" 125"), "{}", run.stdout);
-        assert_eq!(lines.next(), Some("again 0"), "{}", run.stdout);
-        limits += 1;
+        let run = test.before(&["unshare", "-m"]).shell(&script);
+        let mut limits = 0;
+        let mut lines = run.stdout.lines();
+        while let Some(line) = lines.next() {
+            let hint = lines.next().expect("a hint");
+            assert!(
+                line.starts_with("error[state]: cannot ") && line.ends_with(": no space left on device"),
+                "{line}\n{}",
+                run.stdout
+            );
+            assert_eq!(
+                hint,
+                "hint: claudebox keeps its state in `~/.claudebox`; check its owner, its mode and the free space"
+            );
+            assert!(lines.next().expect("the exit code").ends_with(" 125"), "{}", run.stdout);
+            assert_eq!(lines.next(), Some("again 0"), "{}", run.stdout);
+            limits += 1;
+        }
+        assert_eq!((limits, run.stderr.as_str()), (8, ""), "{}", run.stdout);
     }
-    assert_eq!((limits, run.stderr.as_str()), (8, ""), "{}", run.stdout);
+}
+
+/// Where the project's own disk is full nothing can be reserved in its repository: the start is refused, and leaves it as it was.
+#[test]
+fn a_full_disk_below_the_project() {
+    for user in [User::Root, User::Ordinary] {
+        let test = Test::new().who(User::Root);
+        let start = started_as(user, &test);
+        let script = format!(
+            "{start}; mount --make-rprivate /; mount -t tmpfs -o mode=0755,$own,nr_inodes=200 none [PROJECT]; cd [PROJECT]; \
+             setpriv --reuid $(stat -c %u .) --regid $(stat -c %g .) --clear-groups git init -q .; n=0; while touch $n 2> /dev/null; do n=$((n + 1)); done; \
+             find . > ../before; start; echo $?; find . | diff ../before - && rm 0 1 2 3 && start; echo $?"
+        );
+        let run = test.before(&["unshare", "-m"]).shell(&script);
+        let text = "error[git-exec-surface]: cannot keep `[PROJECT]/.git/commondir` from being made: no space left on device\n\
+                    hint: check the owner of the directory and the free space\n125\n0\n";
+        assert_eq!((run.stdout.as_str(), run.stderr.as_str()), (text, ""));
+    }
 }
 
 /// A mode that no test above sets: the directory is the caller's, and others may look into it. That is allowed and told by `--check`.

@@ -17,6 +17,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::host::git::Reservation;
+use crate::host::tree::plain;
 use crate::invariants::plan::Reserved;
 use crate::path::HostPath;
 
@@ -55,6 +56,7 @@ impl Reservations {
             match mkdirat(CWD, records.as_path(), Mode::RWXU) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(error) => {
+                    let error = plainly(error);
                     return Err(format!(
                         "cannot make `{records}`: {error}\ncheck the free space and the owner"
                     ));
@@ -120,6 +122,11 @@ impl Reservations {
     }
 }
 
+/// An error in the words of the other messages.
+fn plainly(error: Errno) -> String {
+    plain(&error.into())
+}
+
 /// Removes a reservation and its record, if no other session holds it.
 fn give_back(lock: &OwnedFd, record: &HostPath) {
     // Where another session holds a share this loses ours, so that the other one will be the last.
@@ -136,10 +143,13 @@ fn take(reserved: &Reserved) -> Result<Held, String> {
     for _ in 0..ATTEMPTS {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let lock = open(reserved.record.as_path(), flags, Mode::RUSR | Mode::WUSR)
+            .map_err(plainly)
             .map_err(|error| format!("`{}`: {error}\ncheck its owner", reserved.record))?;
         let alone = flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok();
         if !alone {
-            flock(&lock, FlockOperation::LockShared).map_err(|error| format!("{error}\nstart again"))?;
+            flock(&lock, FlockOperation::LockShared)
+                .map_err(plainly)
+                .map_err(|error| format!("{error}\nstart again"))?;
         }
         if !names(&reserved.record, &lock) {
             continue;
@@ -147,7 +157,9 @@ fn take(reserved: &Reserved) -> Result<Held, String> {
         let identity = reserve(reserved, &lock)?;
         if alone {
             // Another session may get the lock alone in between, and clear up: then it is all done again.
-            flock(&lock, FlockOperation::LockShared).map_err(|error| format!("{error}\nstart again"))?;
+            flock(&lock, FlockOperation::LockShared)
+                .map_err(plainly)
+                .map_err(|error| format!("{error}\nstart again"))?;
         }
         let there = Place::of(&reserved.path).ok().and_then(|place| place.status());
         if names(&reserved.record, &lock) && there.is_some_and(|status| (status.st_dev, status.st_ino) == identity) {
@@ -188,6 +200,7 @@ fn reserve(reserved: &Reserved, lock: &OwnedFd) -> Result<(u64, u64), String> {
     noted.write(lock)?;
     let status = place
         .make(reserved.content)
+        .map_err(plainly)
         .map_err(|error| format!("{error}\ncheck the owner of the directory and the free space"))?;
     noted.made = Some(Made::of(&status));
     noted.write(lock)?;
@@ -216,6 +229,7 @@ impl Place {
         };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = openat2(CWD, parent.as_path(), flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)
+            .map_err(plainly)
             .map_err(|error| format!("`{parent}` cannot be reached without a link: {error}\nstart again"))?;
         let name = name.to_os_string();
         Ok(Self { directory, name })
@@ -314,7 +328,9 @@ impl Noted {
         .into_bytes();
         text.extend_from_slice(self.path.as_os_str().as_bytes());
         let written = rustix::io::pwrite(lock, &text, 0).and_then(|length| ftruncate(lock, length as u64));
-        written.map_err(|error| format!("{error}\ncheck the free space"))
+        written
+            .map_err(plainly)
+            .map_err(|error| format!("{error}\ncheck the free space"))
     }
 
     fn read(lock: &OwnedFd) -> Option<Self> {

@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use crate::host::Host;
 use crate::path::HostPath;
 
+use super::name::{HASH_DIGITS, instance_name};
 use super::record::{self, Record};
-use super::{HASH_DIGITS, instance_name};
 
 /// How many characters of a directory's path Claude Code takes as they are; what is longer is cut and hashed by it.
 const KEY_MAX: usize = 200;

@@ -18,8 +18,8 @@ use super::{Forged, Layout, Repository};
 use crate::host::tree::{Kind, Tree};
 use crate::path::HostPath;
 
-/// How many git directories are opened part by part, five mounts each. bwrap before 0.13 takes a time that grows with
-/// the square of the mounts; the repositories beyond are read-only as a whole.
+/// How many git directories are opened part by part, five mounts each; the repositories beyond are read-only as a whole. The
+/// companion makes the mounts where there are many, in a time that grows with their number.
 pub(super) const OPEN_MAX: usize = 64;
 
 /// How many gaps of one kind are told.

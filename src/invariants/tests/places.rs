@@ -126,7 +126,7 @@ fn what_the_launcher_decides_says_what_it_does() {
         [
             ("/run/claudebox/lock".to_string(), Effect::ReadOnly),
             state(".claude", Effect::ReadWrite),
-            state(".claude-auth", Effect::ReadWrite),
+            state(".claude-auth", Effect::Tmpfs),
             state(".claude/CLAUDE.md", Effect::ReadOnly),
             state(".claude/sessions", Effect::Tmpfs),
         ]
