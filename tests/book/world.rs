@@ -63,7 +63,10 @@ impl World {
         fs::write(world.base.path().join("passwd"), text).expect("our own file");
         fs::write(world.base.path().join("resolv.conf"), "nameserver 192.0.2.53\n").expect("our own file");
         let bin = world.base.path().join("bin");
-        fs::copy(user::programs().join("claudebox"), bin.join("claudebox")).expect("a copy of the program");
+        for program in ["claudebox", "claudebox-broker"] {
+            let installed = user::programs().join("with-broker").join(program);
+            fs::copy(installed, bin.join(program)).expect("a copy of the program");
+        }
         fs::write(bin.join("claude"), "").expect("a place for Claude Code");
         for directory in ["", "bin"] {
             let path = world.base.path().join(directory);
