@@ -109,12 +109,12 @@ as_both! {
         const OLD: &str = "~/.claudebox/.credentials.json";
         let test = Test::new().who(user).directory("~/.claudebox").mode("~/.claudebox", 0o700);
         let wait = "echo up; while [ ! -e ~/.claude-auth/.credentials.json ]; do sleep 0.05; done; cat ~/.claude-auth/.credentials.json";
-        let mut running = test.beside("~/other").args(["--yes", "--quiet", "--net", "none", "--exec", "--", "sh", "-c", wait]).spawn();
+        let mut running = test.beside("~/other").args(["--yes", "--quiet", "--net", "host", "--exec", "--", "sh", "-c", wait]).spawn();
         let mut out = std::io::BufReader::new(running.stdout());
         std::io::BufRead::read_line(&mut out, &mut String::new()).expect("the first line");
 
         let look = "cat ~/.claude/.credentials.json ~/.claude-auth/.credentials.json; echo more >> ~/.claude/.credentials.json";
-        let look = test.clone().args(["--yes", "--quiet", "--net", "none", "--exec", "--", "sh", "-c", look]);
+        let look = test.clone().args(["--yes", "--quiet", "--net", "host", "--exec", "--", "sh", "-c", look]);
         let look = look.file(OLD, "one\n").mode(OLD, 0o644).stdout("one\none\n");
         look.compare(&look.start());
         let mut seen = String::new();
@@ -135,7 +135,7 @@ as_both! {
         touch(OLD, "2026-01-02");
         look.compare(&look.start());
         assert_eq!(fs::read_to_string(look.at(OLD)).expect("the older login"), "three\n");
-        let told = look.args(["--net", "none", "--explain", "--exec", "true"]).start();
+        let told = look.args(["--net", "host", "--explain", "--exec", "true"]).start();
         assert!(told.stdout.contains("not used: the login in `auth` is newer"), "{}", told.stdout);
     }
 
