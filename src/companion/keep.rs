@@ -42,7 +42,7 @@ pub(super) struct Keeper {
 impl Keeper {
     /// Begins to listen, before the mounts are compared: nothing is missed.
     pub(super) fn new(kept: Vec<Kept>) -> Self {
-        let watch = Watch::new(&kept).ok();
+        let watch = if kept.is_empty() { None } else { Watch::new(&kept).ok() };
         Self {
             kept,
             watch,
