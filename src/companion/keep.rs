@@ -42,7 +42,7 @@ pub(super) struct Keeper {
 impl Keeper {
     /// Begins to listen, before the mounts are compared: nothing is missed.
     pub(super) fn new(kept: Vec<Kept>) -> Self {
-        let watch = Watch::new(&kept).ok();
+        let watch = if kept.is_empty() { None } else { Watch::new(&kept).ok() };
         Self {
             kept,
             watch,
@@ -72,7 +72,11 @@ impl Keeper {
                 Ok(binder) => binder.bind(index),
                 Err(error) => Err(io::Error::from(error.kind())),
             };
-            bound.map_err(|error| unable(&check.want, place, &error))?;
+            match bound {
+                // Gone at this very moment: if it comes back, that is an event.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                bound => bound.map_err(|error| unable(&check.want, place, &error))?,
+            }
         }
         self.inside = Some((root, binder.ok()));
         Ok(())
@@ -129,8 +133,7 @@ fn unable(want: &Want, place: &HostPath, error: &io::Error) -> Diagnostic {
             "put the file itself there, or let it be replaced: mount::open(\"{place}\", \"why\")"
         ));
     }
-    Diagnostic::new("mounts-verified", format!("`{place}` cannot be mounted: {error}"))
-        .hint("nothing ran in the sandbox; start again")
+    Diagnostic::new("mounts-verified", format!("`{place}` cannot be mounted: {error}")).hint("start again")
 }
 
 /// Lays those of these mounts again that are missing, until none is.

@@ -38,6 +38,7 @@ pub(super) fn companion(task: Task, ends: Ends) -> i32 {
         keeper: Keeper::new(task.kept.clone()),
         task,
         launcher,
+        lost: None,
         first: None,
     };
     let mut reservations = match Reservations::make(&session.task.records, &session.task.reserved) {
@@ -71,6 +72,8 @@ struct Session {
     task: Task,
     launcher: OwnedFd,
     keeper: Keeper,
+    /// What is not protected any more: the session ends.
+    lost: Option<Diagnostic>,
     /// The sandbox's first process.
     first: Option<(i32, OwnedFd)>,
 }
@@ -123,8 +126,7 @@ impl Session {
             Ok(()) => {
                 let _ = gate.write_all(&[YES]);
                 if !missing {
-                    // A sandbox that cannot be entered is looked at from outside: what is lost ends it.
-                    let _ = self.meet(pid);
+                    self.lost = self.meet(pid).err();
                 }
             }
             Err(error) => output::error(&Refusal::one(error).to_string()),
@@ -132,8 +134,16 @@ impl Session {
     }
 
     fn meet(&mut self, pid: i32) -> Result<(), Diagnostic> {
-        let root = verify::root(pid).map_err(|why| refusal(&why))?;
-        self.keeper.meet(pid, root)
+        match verify::root(pid) {
+            Ok(root) => self.keeper.meet(pid, root),
+            // A process without a root is about to end.
+            Err(_) => {
+                if let Some((_, first)) = &self.first {
+                    let _ = pidfd_send_signal(first, Signal::KILL);
+                }
+                Ok(())
+            }
+        }
     }
 
     fn compare(&self, pid: i32) -> Result<(), Diagnostic> {
@@ -159,21 +169,21 @@ impl Session {
             return;
         };
         let every = self.keeper.is_blind().then_some(EVERY);
-        let mut lost = None;
-        while let Ok([false, false, _]) = wait_any(
-            &[Some(first.as_fd()), Some(self.launcher.as_fd()), self.keeper.events()],
-            every.as_ref(),
-        ) {
+        while self.lost.is_none()
+            && let Ok([false, false, _]) = wait_any(
+                &[Some(first.as_fd()), Some(self.launcher.as_fd()), self.keeper.events()],
+                every.as_ref(),
+            )
+        {
             if let Err(why) = self.keeper.look(reservations) {
-                lost = Some(why);
-                break;
+                self.lost = Some(lost(&why));
             }
         }
         let alive = !ended(first);
         let _ = pidfd_send_signal(first, Signal::KILL);
         let _ = wait_any(&[Some(first.as_fd()), None, None], None);
-        if let Some(why) = lost.filter(|_| alive) {
-            output::error(&ended_for(&why));
+        if let Some(error) = self.lost.take().filter(|_| alive) {
+            output::error(&Refusal::one(error).to_string());
         }
     }
 }
@@ -190,10 +200,9 @@ fn refusal(why: &str) -> Diagnostic {
     )
 }
 
-fn ended_for(why: &str) -> String {
-    let error = Diagnostic::new("mounts-verified", format!("{why}; the session was ended"))
-        .hint("go on with `claudebox --continue`; replace protected files between sessions");
-    Refusal::one(error).to_string()
+fn lost(why: &str) -> Diagnostic {
+    Diagnostic::new("mounts-verified", format!("{why}; the session was ended"))
+        .hint("go on with `claudebox --continue`; replace protected files between sessions")
 }
 
 fn ended(process: &OwnedFd) -> bool {
