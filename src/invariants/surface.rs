@@ -254,12 +254,7 @@ impl Checker<'_> {
             return;
         }
         let closed = protection != Protection::Pin;
-        match self.protected.get(&at) {
-            Some(Guard::Closed) => return,
-            Some(Guard::Pin) if !closed => return,
-            _ => {}
-        }
-        // A mount of the policy's own at this very place.
+        // A mount at this very place: the policy's own, or what protects it already.
         if let Some(index) = self.mounts.iter().position(|mount| mount.at == at) {
             if closed {
                 self.close(index, &at, decide);

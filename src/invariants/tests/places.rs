@@ -132,6 +132,23 @@ fn what_the_launcher_decides_says_what_it_does() {
         ]
     );
     let plan = decided.verdict.outcome.as_ref().unwrap();
+    let made = plan.preparations().iter().map(|made| made.path().to_string());
+    let instance = "/home/u/.claudebox/instances/p-60ad706fe5335804";
+    assert_eq!(
+        made.collect::<Vec<_>>(),
+        [
+            "/home/u/.claudebox".to_string(),
+            "/home/u/.claudebox/auth".into(),
+            "/home/u/.claudebox/instances".into(),
+            instance.into(),
+            format!("{instance}/lock"),
+            format!("{instance}/record.json"),
+            format!("{instance}/claude"),
+            "/home/u/.claudebox/CLAUDE.md".into(),
+            format!("{instance}/claude/CLAUDE.md"),
+            format!("{instance}/claude/sessions"),
+        ]
+    );
     let isolation: Vec<&str> = plan
         .isolation()
         .iter()
