@@ -287,6 +287,10 @@ impl Host {
         if path.starts_with("/proc") || path.starts_with("/dev") || path.starts_with("/sys") {
             return;
         }
+        // What the host itself shows at a second place is told of each place by itself.
+        if self.bound.as_ref().is_some_and(|bound| path.starts_with(bound)) {
+            return;
+        }
         let Ok(status) = std::fs::symlink_metadata(&path) else {
             return;
         };

@@ -56,6 +56,8 @@ pub struct Host {
     pub secrets: Vec<(u64, u64)>,
     /// What is mounted, the last last.
     mounts: Vec<PathBuf>,
+    /// What is mounted at a second place too.
+    pub bound: Option<PathBuf>,
     pub policy: String,
     /// Options of the command line.
     pub options: Vec<OsString>,
@@ -86,6 +88,7 @@ impl Host {
             bait: Vec::new(),
             secrets: Vec::new(),
             mounts: Vec::new(),
+            bound: None,
             policy: String::new(),
             options: Vec::new(),
             subjects: Vec::new(),
@@ -241,6 +244,7 @@ impl Host {
         assert!(done.expect("mount, from util-linux").success());
         self.mounts.push(at.clone());
         self.entries.push(at);
+        self.bound = Some(source);
         self.kinds.push("bound");
     }
 

@@ -174,7 +174,7 @@ hint: in the hook `mounts`, write `base::mounts(host)`
   |
 2 |     mount::ro(host.hoem + "/x", "x");
   |                    ^^^^
-hint: `host` has `home`, `user`, `uid`, `gid`, `project`, `directory`, `way`, `git_dirs`, `platform`, `tools`, `nix_daemon`, `nix_registry`, `time_zone`, `locale_works`, `ca_bundle`, `ca_extra`, `gitconfig`, `has_variable(name)`, `kind(path)`, `tool(name)`, `link_target(path)`, `list(path)`
+hint: `host` has `home`, `user`, `uid`, `gid`, `project`, `directory`, `way`, `git_dirs`, `platform`, `tools`, `nix_daemon`, `nix_registry`, `broker`, `time_zone`, `locale_works`, `ca_bundle`, `ca_extra`, `gitconfig`, `has_variable(name)`, `kind(path)`, `tool(name)`, `link_target(path)`, `list(path)`
 "#;
 
     an_unknown_fact_like_no_other: "fn mounts(host) {
@@ -185,7 +185,7 @@ hint: `host` has `home`, `user`, `uid`, `gid`, `project`, `directory`, `way`, `g
   |
 2 |     host.environment;
   |          ^^^^^^^^^^^
-hint: `host` has `home`, `user`, `uid`, `gid`, `project`, `directory`, `way`, `git_dirs`, `platform`, `tools`, `nix_daemon`, `nix_registry`, `time_zone`, `locale_works`, `ca_bundle`, `ca_extra`, `gitconfig`, `has_variable(name)`, `kind(path)`, `tool(name)`, `link_target(path)`, `list(path)`
+hint: `host` has `home`, `user`, `uid`, `gid`, `project`, `directory`, `way`, `git_dirs`, `platform`, `tools`, `nix_daemon`, `nix_registry`, `broker`, `time_zone`, `locale_works`, `ca_bundle`, `ca_extra`, `gitconfig`, `has_variable(name)`, `kind(path)`, `tool(name)`, `link_target(path)`, `list(path)`
 ";
 
     a_value_of_a_variable: "fn variable(host, name) {
@@ -207,7 +207,7 @@ hint: did you mean `has_variable`?
   |
 2 |     host.knid("/usr");
   |          ^^^^
-hint: `host` has `home`, `user`, `uid`, `gid`, `project`, `directory`, `way`, `git_dirs`, `platform`, `tools`, `nix_daemon`, `nix_registry`, `time_zone`, `locale_works`, `ca_bundle`, `ca_extra`, `gitconfig`, `has_variable(name)`, `kind(path)`, `tool(name)`, `link_target(path)`, `list(path)`
+hint: `host` has `home`, `user`, `uid`, `gid`, `project`, `directory`, `way`, `git_dirs`, `platform`, `tools`, `nix_daemon`, `nix_registry`, `broker`, `time_zone`, `locale_works`, `ca_bundle`, `ca_extra`, `gitconfig`, `has_variable(name)`, `kind(path)`, `tool(name)`, `link_target(path)`, `list(path)`
 "#;
 
     a_decision_outside_a_hook: r#"mount::ro("/usr", "at the top");
