@@ -18,7 +18,7 @@ fn certificate() -> &'static str {
     let start = || {
         lab().internet.run(|| {
             let api = Api::start();
-            let (tls, _) = Tls::at(&api, ([203, 0, 113, 10], 443).into());
+            let (tls, _) = Tls::at(&api, ([203, 0, 113, 11], 443).into());
             let certificate = tls.certificate();
             (api, tls, certificate)
         })

@@ -192,7 +192,7 @@ fn build() -> Lab {
         "link set lo up\nlink set eth0 up\naddr add 169.254.169.254/24 dev eth0\nroute add default via 169.254.169.1\n",
     );
     internet.ip(
-        "link set lo up\nlink set eth0 up\naddr add 203.0.113.10/24 dev eth0\naddr add 2001:db8::10/64 dev eth0 nodad\n\
+        "link set lo up\nlink set eth0 up\naddr add 203.0.113.10/24 dev eth0\naddr add 203.0.113.11/24 dev eth0\naddr add 2001:db8::10/64 dev eth0 nodad\n\
          route add default via 203.0.113.1\nroute add default via 2001:db8::1\n",
     );
 

@@ -39,7 +39,7 @@ pub fn packets(address: IpAddr, port: u16, name: &'static str) {
 const NAMES: [(&str, [u8; 4]); 5] = [
     ("www.example.test", [203, 0, 113, 10]),
     // The vendor's own name leads to a stub of the lab.
-    ("api.anthropic.com", [203, 0, 113, 10]),
+    ("api.anthropic.com", [203, 0, 113, 11]),
     ("nas.lan", [192, 168, 77, 2]),
     // A name of the internet that leads to the local network: what rebinding attacks use.
     ("rebind.example.test", [192, 168, 77, 2]),
