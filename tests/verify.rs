@@ -22,7 +22,8 @@ fn home(user: User) -> Test {
         .file("~/.aws/credentials", "key\n")
         .file(".env", "KEY=x\n")
         .directory("data/keys")
-        .var("ANTHROPIC_API_KEY", KEY);
+        .var("ANTHROPIC_API_KEY", KEY)
+        .policy("fn credentials(host) { credential::pass(\"a secret that passes\"); }");
     let made = test.control(&["git", "init", "-q", "."]);
     assert_eq!((made.stderr.as_str(), made.exit), ("", 0));
     test
@@ -76,7 +77,7 @@ N  ok        Nix daemon       none can be reached at `/nix/var/nix/daemon-socket
 N  ok        capabilities     none, and no program can gain one
 N  ok        user             N:N, in namespaces of its own where nobody else exists
 N  ok        survivors        a process that tried to outlive the sandbox ended with it
-N  untested  credentials      Claude Code's own key or login is inside, because it works with it; nothing stands between them yet
+N  untested  credentials      whether Claude Code's own key or login is inside is told by the audit; no request is tried with it
 N ok, N untested of N defences
 ";
 

@@ -89,7 +89,7 @@ pub(super) fn rows(evidence: &Evidence) -> Vec<Row> {
         (
             "credentials",
             Judged::untested(
-                "Claude Code's own key or login is inside, because it works with it; nothing stands between them yet",
+                "whether Claude Code's own key or login is inside is told by the audit; no request is tried with it",
             ),
         ),
     ];
