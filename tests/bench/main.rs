@@ -187,6 +187,16 @@ impl Bench {
         let root = HostPath::new(&self.project).expect("a canonical path");
         let record =
             fs::read(state.join(instance_name(&root)).join(record::NAME)).expect("the record of the first start");
+        // What a row before this one made is not counted in this one.
+        if self.home.join(format!("projects/{count}")).exists() {
+            fs::remove_dir_all(self.home.join("projects")).expect("our own directory");
+            for entry in fs::read_dir(&state).expect("our own directory") {
+                let path = entry.expect("an entry").path();
+                if path.file_name() != Some(instance_name(&root).as_ref()) {
+                    fs::remove_dir_all(path).expect("our own directory");
+                }
+            }
+        }
         let record = Record::parse(&record).expect("a record");
         for index in 0..count {
             let root = HostPath::new(self.home.join(format!("projects/{index}"))).expect("a path");
