@@ -17,7 +17,7 @@ use serde_json::Value;
 use rustix::thread::UnshareFlags;
 
 use crate::network::lab::{shell, unshare};
-use crate::support::user::{is_root, need_root, programs};
+use crate::support::user::{compile, is_root, need_root, programs};
 use crate::support::{PATH, User};
 
 use host::Host;
@@ -322,19 +322,8 @@ fn bytes(text: &Value) -> OsString {
 fn built_probe() -> &'static Path {
     static PROBE: OnceLock<PathBuf> = OnceLock::new();
     PROBE.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/probe.c");
         let probe = programs().join("probe");
-        let built = Command::new("cc")
-            .args(["-static", "-O1", "-o"])
-            .arg(&probe)
-            .arg(source)
-            .output();
-        let built = built.expect("cc, from the package gcc");
-        assert!(
-            built.status.success(),
-            "cc failed: {}",
-            String::from_utf8_lossy(&built.stderr)
-        );
+        compile("tests/support/probe.c", &probe);
         std::fs::set_permissions(&probe, PermissionsExt::from_mode(0o755)).expect("our own file");
         probe
     })

@@ -1,10 +1,9 @@
 //! The lab's machine, and on the lab's internet a stand-in of Claude Code's service that has the real names and a certificate
 //! of an authority that the machine's user trusts.
 
-use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use claudebox::net::broker::{API, PLATFORM};
@@ -12,20 +11,7 @@ use claudebox::net::broker::{API, PLATFORM};
 use crate::network::lab::{lab, shell};
 use crate::network::servers;
 use crate::support::api::Api;
-use crate::support::{PATH, Test, User, claude};
-
-/// Takes TLS off in front of the stand-in.
-const FRONT: &str = r"
-const [directory, address, port] = process.argv.slice(1);
-const {readFileSync} = require('fs'), net = require('net'), tls = require('tls');
-const server = tls.createServer({cert: readFileSync(directory + '/leaf.pem'), key: readFileSync(directory + '/leaf.key')}, client => {
-  const stub = net.connect(Number(port), '127.0.0.1');
-  for (const end of [client, stub]) end.on('error', () => { client.destroy(); stub.destroy(); });
-  client.pipe(stub).pipe(client);
-});
-server.listen(443, address, () => console.log('ready'));
-process.stdin.on('end', () => process.exit(0)).resume();
-";
+use crate::support::{Test, User, claude, tls};
 
 /// The real key, which must be seen nowhere inside.
 pub const KEY: &str = "sk-ant-api03-CANARY-of-the-real-key-Q7xW2pLr9ZtB4mNs";
@@ -67,35 +53,12 @@ pub fn world(test: impl FnOnce(&World) + Send) {
             _ => None,
         });
         let api = Api::start();
-        let front = start_front(&directory.path().display().to_string(), address, &api);
+        let leaf = |ending: &str| directory.path().join(format!("leaf.{ending}"));
+        let (front, _) = tls::front(&leaf("pem"), &leaf("key"), &api, (address, 443).into());
         (api, front)
     });
     let world = World { api, front, directory };
     lab().on_machine_with(&format!("nameserver {address}\noptions timeout:2\n"), || test(&world));
-}
-
-fn start_front(directory: &str, address: Ipv4Addr, api: &Api) -> Child {
-    let mut front = Command::new("node")
-        .args([
-            "-e",
-            FRONT,
-            directory,
-            &address.to_string(),
-            &api.address().port().to_string(),
-        ])
-        .env_clear()
-        .env("PATH", PATH)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("node, which comes with npm");
-    let mut line = String::new();
-    let output = front.stdout.take().expect("the server's output");
-    BufReader::new(output)
-        .read_line(&mut line)
-        .expect("the server's first line");
-    assert_eq!(line, "ready\n");
-    front
 }
 
 /// An authority, and a certificate of it for the service's names.

@@ -5,7 +5,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::api::Api;
@@ -77,23 +77,8 @@ impl Tls {
             "openssl failed: {}",
             String::from_utf8_lossy(&made.stderr)
         );
-        let mut server = Command::new("node")
-            .args(["-e", SERVER])
-            .arg(&certificate)
-            .arg(&key)
-            .arg(api.address().port().to_string())
-            .args([address.ip().to_string(), address.port().to_string()])
-            .env_clear()
-            .env("PATH", super::PATH)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("node, which comes with npm");
-        let mut port = String::new();
-        let output = server.stdout.take().expect("the server's output");
-        BufReader::new(output).read_line(&mut port).expect("the server's port");
-        let port = port.trim().parse::<u16>().expect("the server's port");
-        (Self { server, directory }, SocketAddr::new(address.ip(), port))
+        let (server, address) = front(&certificate, &key, api, address);
+        (Self { server, directory }, address)
     }
 
     /// The certificate to trust, as PEM.
@@ -111,4 +96,25 @@ impl Drop for Tls {
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
+}
+
+/// Takes TLS off in front of the stub, with this certificate. Returns the server, which ends when its stdin does, and where it is.
+pub fn front(certificate: &Path, key: &Path, api: &Api, address: SocketAddr) -> (Child, SocketAddr) {
+    let mut server = Command::new("node")
+        .args(["-e", SERVER])
+        .arg(certificate)
+        .arg(key)
+        .arg(api.address().port().to_string())
+        .args([address.ip().to_string(), address.port().to_string()])
+        .env_clear()
+        .env("PATH", super::PATH)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("node, which comes with npm");
+    let mut port = String::new();
+    let output = server.stdout.take().expect("the server's output");
+    BufReader::new(output).read_line(&mut port).expect("the server's port");
+    let port = port.trim().parse::<u16>().expect("the server's port");
+    (server, SocketAddr::new(address.ip(), port))
 }
