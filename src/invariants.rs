@@ -15,11 +15,11 @@ pub mod structure;
 mod surface;
 #[cfg(test)]
 mod tests;
+mod told;
 mod variables;
 
 use indexmap::IndexMap;
 
-use crate::awareness;
 use crate::diagnostic::{Diagnostic, Refusal, Sources};
 use crate::draft::Draft;
 use crate::host::Host;
@@ -364,43 +364,5 @@ impl Checker<'_> {
             self.fates.insert(earlier, Fate::Overridden(later));
         }
         self.grant(at, What::Tmpfs(0o700), decision);
-    }
-
-    /// What is true of this launch, for Claude Code to read and not to change.
-    fn tell_claude(&mut self, network: &network::Chosen, keeping: &credentials::Keeping) {
-        if let Ok(at) = SandboxPath::new(awareness::PLACE) {
-            let sandbox = awareness::Sandbox {
-                host: self.host,
-                mounts: &self.mounts,
-                network: network.kind,
-                internet: network.internet.as_ref(),
-                names: network.names.as_deref(),
-                brokered: keeping.outside(),
-            };
-            let text = awareness::text(&sandbox, self.trace);
-            self.told(at, text, "what is true of this launch");
-        }
-        if let Ok(at) = SandboxPath::new(awareness::SETTINGS_PLACE) {
-            let text = awareness::SETTINGS.as_bytes().to_vec();
-            self.told(
-                at,
-                text,
-                "no warning before each start: the sandbox is the permission layer",
-            );
-        }
-    }
-
-    /// A file that the launcher lays into the finished sandbox.
-    fn told(&mut self, at: SandboxPath, content: Vec<u8>, reason: &str) {
-        let decision = self.host_rule(Effect::Text, at.to_string(), reason, "awareness");
-        let mount = Mount {
-            at,
-            what: What::Text(content),
-            decision,
-        };
-        match self.mount_point_error(&self.mounts, &mount) {
-            None => self.mounts.push(mount),
-            Some(error) => self.refuse(error),
-        }
     }
 }

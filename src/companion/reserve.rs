@@ -4,15 +4,15 @@
 //!
 //! A record's lock is shared by the sessions that use the name. Whoever gets it alone may make or remove.
 
-use std::ffi::{OsStr, OsString};
-use std::os::fd::AsRawFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+mod place;
+mod record;
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, ResolveFlags, Stat, flock, fstat, ftruncate, linkat,
-    mkdirat, open, openat, openat2, statat, unlinkat,
+    AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, flock, fstat, ftruncate, mkdirat, open, statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -21,10 +21,11 @@ use crate::host::tree::plain;
 use crate::invariants::plan::Reserved;
 use crate::path::HostPath;
 
+use place::Place;
+use record::{Made, Noted};
+
 /// How often a record that vanished under our hands is made anew: each time, another session has just ended.
 const ATTEMPTS: usize = 1000;
-/// The longest record: a path and its numbers.
-const RECORD_MAX: usize = 8192;
 
 /// What a session holds.
 #[derive(Debug)]
@@ -213,190 +214,5 @@ fn names(record: &HostPath, lock: &OwnedFd) -> bool {
     match (there, fstat(lock)) {
         (Ok(there), Ok(here)) => (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino),
         _ => false,
-    }
-}
-
-/// A name in a directory that was reached without a link.
-struct Place {
-    directory: OwnedFd,
-    name: OsString,
-}
-
-impl Place {
-    fn of(path: &HostPath) -> Result<Self, String> {
-        let (Some(parent), Some(name)) = (path.parent(), path.name()) else {
-            return Err("it has no name\n".into());
-        };
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = openat2(CWD, parent.as_path(), flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)
-            .map_err(plainly)
-            .map_err(|error| format!("`{parent}` cannot be reached without a link: {error}\nstart again"))?;
-        let name = name.to_os_string();
-        Ok(Self { directory, name })
-    }
-
-    fn name(&self) -> &Path {
-        Path::new(&self.name)
-    }
-
-    fn status(&self) -> Option<Stat> {
-        statat(&self.directory, self.name(), AtFlags::SYMLINK_NOFOLLOW).ok()
-    }
-
-    fn make(&self, kind: Reservation) -> Result<Stat, Errno> {
-        if kind == Reservation::EmptyDirectory {
-            mkdirat(&self.directory, self.name(), Mode::from_raw_mode(0o755))?;
-            return statat(&self.directory, self.name(), AtFlags::SYMLINK_NOFOLLOW);
-        }
-        // Whole or not at all: git on the host, and other sessions, must never read it without its content.
-        let mode = Mode::from_raw_mode(0o444);
-        let nameless = openat(
-            &self.directory,
-            ".",
-            OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC,
-            mode,
-        );
-        if let Ok(file) = nameless {
-            rustix::io::write(&file, kind.bytes())?;
-            let by_number = format!("/proc/self/fd/{}", file.as_raw_fd());
-            linkat(CWD, by_number, &self.directory, self.name(), AtFlags::SYMLINK_FOLLOW)?;
-            return fstat(&file);
-        }
-        // A file system without nameless files: there is a moment, then.
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(&self.directory, self.name(), flags, mode)?;
-        rustix::io::write(&file, kind.bytes())?;
-        fstat(&file)
-    }
-
-    fn content(&self) -> Option<Vec<u8>> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = openat(&self.directory, self.name(), flags, Mode::empty()).ok()?;
-        let mut buffer = vec![0; 64];
-        let length = rustix::io::read(&file, &mut buffer).ok()?;
-        buffer.truncate(length);
-        Some(buffer)
-    }
-}
-
-/// What tells the file that was made from every other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Made {
-    identity: (u64, u64),
-    modified: (i64, u64),
-}
-
-impl Made {
-    fn of(status: &Stat) -> Self {
-        Self {
-            identity: (status.st_dev, status.st_ino),
-            modified: (status.st_mtime, status.st_mtime_nsec),
-        }
-    }
-}
-
-/// A record: what was made where.
-#[derive(Debug)]
-struct Noted {
-    path: HostPath,
-    kind: Reservation,
-    /// `None` where the session was killed before it was noted.
-    made: Option<Made>,
-}
-
-impl Noted {
-    fn word(&self) -> &'static str {
-        match self.kind {
-            Reservation::EmptyFile => "file",
-            Reservation::EmptyDirectory => "directory",
-            Reservation::Content(_) => "commondir",
-        }
-    }
-
-    fn write(&self, lock: &OwnedFd) -> Result<(), String> {
-        let mut text = match self.made {
-            Some(made) => format!(
-                "{} {} {} {} {}\n",
-                self.word(),
-                made.identity.0,
-                made.identity.1,
-                made.modified.0,
-                made.modified.1
-            ),
-            None => format!("{}\n", self.word()),
-        }
-        .into_bytes();
-        text.extend_from_slice(self.path.as_os_str().as_bytes());
-        let written = rustix::io::pwrite(lock, &text, 0).and_then(|length| ftruncate(lock, length as u64));
-        written
-            .map_err(plainly)
-            .map_err(|error| format!("{error}\ncheck the free space"))
-    }
-
-    fn read(lock: &OwnedFd) -> Option<Self> {
-        let mut text = vec![0; RECORD_MAX];
-        let length = rustix::io::pread(lock, &mut text, 0).ok()?;
-        text.truncate(length);
-        let end = text.iter().position(|byte| *byte == b'\n')?;
-        let path = text.split_off(end);
-        let path = HostPath::new(OsString::from_vec(path.get(1..)?.to_vec())).ok()?;
-        let line = String::from_utf8(text).ok()?;
-        let mut words = line.split(' ');
-        let kind = match words.next()? {
-            "file" => Reservation::EmptyFile,
-            "directory" => Reservation::EmptyDirectory,
-            "commondir" => Reservation::Content(crate::host::git::RESERVED_COMMON_DIR),
-            _ => return None,
-        };
-        let numbers: Vec<i128> = words.map(str::parse).collect::<Result<_, _>>().ok()?;
-        let made = match *numbers.as_slice() {
-            [device, inode, seconds, nanoseconds] => Some(Made {
-                identity: (device.try_into().ok()?, inode.try_into().ok()?),
-                modified: (seconds.try_into().ok()?, nanoseconds.try_into().ok()?),
-            }),
-            [] => None,
-            _ => return None,
-        };
-        Some(Self { path, kind, made })
-    }
-
-    fn has_kind(&self, status: &Stat) -> bool {
-        let directory = FileType::from_raw_mode(status.st_mode) == FileType::Directory;
-        let file = FileType::from_raw_mode(status.st_mode) == FileType::RegularFile;
-        if self.kind == Reservation::EmptyDirectory {
-            directory
-        } else {
-            file && status.st_nlink == 1
-        }
-    }
-
-    /// Whether what is there is as it would have been made.
-    fn fits(&self, place: &Place, status: &Stat) -> bool {
-        self.has_kind(status)
-            && (self.kind == Reservation::EmptyDirectory || place.content().as_deref() == Some(self.kind.bytes()))
-    }
-
-    /// Whether what is there is what was made: the same file, untouched.
-    fn is(&self, place: &Place, status: &Stat) -> bool {
-        let same = match self.made {
-            None => true,
-            Some(made) if self.kind == Reservation::EmptyDirectory => made.identity == Made::of(status).identity,
-            Some(made) => made == Made::of(status),
-        };
-        same && self.fits(place, status)
-    }
-
-    /// Removes what was made. A directory that is not empty any more stays.
-    fn remove(&self) {
-        let Ok(place) = Place::of(&self.path) else { return };
-        let Some(status) = place.status() else { return };
-        if self.is(&place, &status) {
-            let flags = if self.kind == Reservation::EmptyDirectory {
-                AtFlags::REMOVEDIR
-            } else {
-                AtFlags::empty()
-            };
-            let _ = unlinkat(&place.directory, place.name(), flags);
-        }
     }
 }

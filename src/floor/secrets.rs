@@ -1,5 +1,6 @@
 //! The host's secret places, as data. A path is listed because what lies there opens something else: a key, a token, a
 //! login, or text that people paste such things into. Nothing here may depend on the host or on a policy.
+//! One table, and so longer than the other files: it is read from top to bottom, by what a place holds.
 
 /// A place that no sandbox may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

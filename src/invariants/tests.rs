@@ -4,6 +4,7 @@ mod broker;
 mod fixture;
 mod masks;
 mod mounts;
+mod names;
 mod network;
 mod nix;
 mod passed;
