@@ -79,6 +79,14 @@ pub(super) fn at(path: &HostPath, name: impl AsRef<Path>) -> Result<HostPath, Fo
         .map_err(|why| Forged::new(path, format!("holds a name that {why}"), "look at who wrote it"))
 }
 
+fn missing(file: &HostPath) -> Forged {
+    Forged::new(
+        file,
+        "is missing",
+        "restore it, or make the repository anew with `git clone`",
+    )
+}
+
 /// The directory that a person would call the repository's: around `.git`, else the git directory itself.
 pub(super) fn holder(git_dir: &HostPath) -> HostPath {
     match git_dir.parent() {
@@ -177,25 +185,31 @@ impl<'a> Judge<'a> {
     fn owned_file(&self, path: &HostPath) -> Result<(), Forged> {
         match self.single_file(path)? {
             Some(node) => self.owned(path, &node),
-            None => Err(Forged::new(
-                path,
-                "is missing",
-                "restore it, or make the repository anew with `git clone`",
-            )),
+            None => Err(missing(path)),
         }
     }
 
     /// The one line of a pointer file.
     pub(super) fn line(&self, path: &HostPath) -> Result<Vec<u8>, Forged> {
-        self.owned_file(path)?;
-        let mut text = self.tree.read(path.as_path(), POINTER_MAX)?;
+        self.line_if_there(path)?.ok_or_else(|| missing(path))
+    }
+
+    /// The same; `None` where there is no such file.
+    fn line_if_there(&self, path: &HostPath) -> Result<Option<Vec<u8>>, Forged> {
+        let Some(node) = self.single_file(path)? else {
+            return Ok(None);
+        };
+        self.owned(path, &node)?;
+        let Some(mut text) = self.read(path, POINTER_MAX)? else {
+            return Ok(None);
+        };
         while text.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
             text.pop();
         }
         if text.is_empty() || text.iter().any(|byte| matches!(byte, b'\n' | b'\r' | 0)) {
             return Err(Forged::new(path, "does not hold exactly one line", REPAIR));
         }
-        Ok(text)
+        Ok(Some(text))
     }
 
     /// Where `raw`, written in `file` and relative to `base`, leads. A link on the way is refused: who may change the
@@ -228,26 +242,28 @@ impl<'a> Judge<'a> {
     /// The common directory that a git directory names; `None` where it is its own.
     pub(super) fn common_dir(&self, git_dir: &HostPath) -> Result<Option<HostPath>, Forged> {
         let file = at(git_dir, "commondir")?;
-        if self.kind(&file)?.is_none() || self.vanished(&file) {
+        let Some(line) = self.line_if_there(&file)? else {
             return Ok(None);
-        }
-        let line = self.line(&file)?;
+        };
         Ok(Some(self.follow(&file, git_dir, &line)?).filter(|common| common != git_dir))
     }
 
-    /// Whether a file is gone that was there a moment ago: another session removes what it reserved.
-    fn vanished(&self, file: &HostPath) -> bool {
-        self.tree
-            .read(file.as_path(), POINTER_MAX)
-            .is_err_and(|unreadable| unreadable.is_absence())
+    /// What a file holds; `None` where it is not there, or no more: a session that ends removes what it reserved while another one
+    /// looks at it.
+    fn read(&self, file: &HostPath, limit: u64) -> Result<Option<Vec<u8>>, Forged> {
+        match self.tree.read(file.as_path(), limit) {
+            Err(unreadable) if unreadable.is_absence() => Ok(None),
+            read => Ok(Some(read?)),
+        }
     }
 
     /// Refuses a `commondir`, which would have git take the configuration and the hooks of another directory.
     pub(super) fn no_common_dir(&self, git_dir: &HostPath) -> Result<(), Forged> {
         let file = at(git_dir, "commondir")?;
         if self.single_file(&file)?.is_none()
-            || self.vanished(&file)
-            || self.tree.read(file.as_path(), POINTER_MAX)? == RESERVED_COMMON_DIR
+            || self
+                .read(&file, POINTER_MAX)?
+                .is_none_or(|content| content == RESERVED_COMMON_DIR)
         {
             return Ok(());
         }
@@ -322,10 +338,7 @@ impl<'a> Judge<'a> {
 
     /// The entries of a configuration.
     pub(super) fn config(&self, file: &HostPath) -> Result<Vec<Entry>, Forged> {
-        let text = match self.tree.read(file.as_path(), CONFIG_MAX) {
-            Err(unreadable) if unreadable.is_absence() => Vec::new(),
-            read => read?,
-        };
+        let text = self.read(file, CONFIG_MAX)?.unwrap_or_default();
         config::parse(&text).map_err(|malformed| {
             Forged::new(
                 file,
