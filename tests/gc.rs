@@ -268,7 +268,7 @@ fn a_drive_that_is_away_is_not_gone() {
     // The drive is a part of the disk that is bound to its place: a file system of its own as far as mounts go.
     let script = "set -e; cd \"$HOME\"; mount --make-rprivate /; gc() { \"$0\" --gc \"$@\" | sed \"s/[a-z]*-[0-9a-f]\\{16\\}/NAME/\"; }; \
                   mount --bind disk drive; (cd drive/project && \"$0\" -y -q --net none --exec true); \
-                  for i in $(seq 100); do umount drive 2> /dev/null && break; sleep 0.05; done; echo away; gc --yes; \
+                  for i in $(seq 1200); do umount drive 2> /dev/null && break; sleep 0.05; done; echo away; gc --yes; \
                   mount -t tmpfs none drive; echo another; gc --yes; umount drive; \
                   mkdir -p drive; mount --bind disk drive; echo back; gc --yes; \
                   rmdir drive/project; mount --bind other other; echo removed; gc --dry-run | sed 's/last used .*/.../'";

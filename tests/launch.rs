@@ -1,7 +1,7 @@
 //! The start: what is asked, what is refused, what a dry run prints; nothing is started after any error.
 
 use std::io::{BufRead, BufReader};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -221,9 +221,12 @@ For more information, try '--help'.
 
         let whole = base.clone().args(["--yes", "--quiet", "--net", "none", "--exec", "--", "true"]);
         let test = base.args_of(["--yes", "--quiet", "--net", "none", "--exec", "--"].iter().chain(&payload));
-        // The kernel needs a moment to end what is told to end; what lives after it lives on, and is ended here.
-        let survivors = || {
-            std::thread::sleep(Duration::from_secs(2));
+        // The kernel needs a moment to end what is told to end, and a busy machine a long one; what lives after it lives on, and is ended here.
+        let survivors = |patience: Duration| {
+            let start = Instant::now();
+            while start.elapsed() < patience && !alive().is_empty() {
+                std::thread::sleep(Duration::from_millis(50));
+            }
             let survivors = alive();
             for pid in survivors.iter().filter_map(|pid| Pid::from_raw(*pid)) {
                 let _ = kill_process(pid, Signal::KILL);
@@ -234,14 +237,14 @@ For more information, try '--help'.
         let mut running = test.spawn_control(&naive);
         BufReader::new(running.stdout()).read_line(&mut String::new()).expect("the payload's first line");
         drop(running);
-        assert_ne!(survivors(), Vec::<i32>::new(), "the naive sandbox ends with its launcher");
+        assert_ne!(survivors(Duration::from_secs(2)), Vec::<i32>::new(), "the naive sandbox ends with its launcher");
 
         for moment in 0..MOMENTS {
             let running = test.spawn();
             std::thread::sleep(Duration::from_micros(500 * moment));
             drop(running);
         }
-        assert_eq!(survivors(), Vec::<i32>::new(), "processes that outlived their launcher");
+        assert_eq!(survivors(Duration::from_secs(60)), Vec::<i32>::new(), "processes that outlived their launcher");
 
         // On a busy machine none of them may have come to the end of its preparations: one that does makes the two comparable.
         whole.compare(&whole.start());

@@ -44,7 +44,7 @@ impl Random {
 }
 
 /// The longest that one run may take: the deadline of all scripts, and room for a loaded machine.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(150);
 
 /// Runs `case` with many seeds, on a stack like that of the main thread.
 pub fn many(usual: u64, case: impl Fn(&mut Random) + Send + 'static) {

@@ -210,7 +210,7 @@ fn naive(test: &Test, script: &str) -> Running {
 /// Waits for the report to be as it should: it is written when the session has ended.
 fn reported(test: &Test, is: impl Fn(&str) -> bool) {
     let report = || test.clone().args(["--report"]).start().stdout;
-    for _ in 0..100 {
+    for _ in 0..1200 {
         if is(&report()) {
             return;
         }
@@ -233,7 +233,7 @@ as_both! {
             }
             let test = prepared(user, row);
             let _ = std::fs::remove_file(test.at(".git/commondir"));
-            let running = boxed(test.clone(), &probe(row.open, 500)).spawn();
+            let running = boxed(test.clone(), &probe(row.open, 3000)).spawn();
             let said = end(&test, row.does, running);
             if said != "closed\n" {
                 wrong.push(format!("{}: said {said:?}", row.name));
@@ -257,7 +257,7 @@ as_both! {
         assert!(brought(&control), "the control brought nothing in");
 
         let test = repository(user);
-        let running = boxed(test.clone(), &attack.replace("TIMES", "500")).spawn();
+        let running = boxed(test.clone(), &attack.replace("TIMES", "3000")).spawn();
         assert_eq!(end(&test, replace, running), "closed\n");
         let named = "`[PROJECT]/.git/config` got settings that name programs for git to run";
         reported(&test, |report| report.contains(named) == brought(&test));
@@ -298,6 +298,6 @@ fn without_events_it_is_looked_at() {
         "echo 0 > /proc/sys/user/max_inotify_instances; exec \"$0\" \"$@\"",
     ];
     let test = repository(User::Root).file(".env", "SECRET=1\n");
-    let running = boxed(test.clone(), &probe(SECRET, 500)).before(&none).spawn();
+    let running = boxed(test.clone(), &probe(SECRET, 3000)).before(&none).spawn();
     assert_eq!(end(&test, "sed -i s/1/2/ .env", running), "closed\n");
 }

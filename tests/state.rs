@@ -126,7 +126,7 @@ as_both! {
         let test = Test::new().who(user);
         let running = test
             .beside("~/gone")
-            .args(["--yes", "--quiet", "--net", "none", "--exec", "--", "sh", "-c", "echo used > ~/.claude/mark; exec sleep 60"])
+            .args(["--yes", "--quiet", "--net", "none", "--exec", "--", "sh", "-c", "echo used > ~/.claude/mark; exec sleep 600"])
             .spawn();
         while !test.at(INSTANCES).is_dir() || marks(&test).is_empty() {
             std::thread::sleep(std::time::Duration::from_millis(20));
@@ -136,7 +136,7 @@ as_both! {
         assert_eq!((marks(&test), exit), (vec!["used".to_owned()], 0));
         drop(running);
         // The lock ends with the sandbox, and that with its launcher.
-        for _ in 0..100 {
+        for _ in 0..1200 {
             gc(&test, &["--yes"]);
             if marks(&test).is_empty() {
                 return;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use claudebox::state::record::Record;
 
@@ -104,11 +104,13 @@ as_both! {
         let whole = paths(&alone);
         let test = Test::new().who(user).args_of(&TRUE);
         let mut moments = BTreeSet::new();
+        // The moment lies within the time that a whole start has just taken: on a busy machine that is another one.
+        let mut whole_start = Duration::from_millis(30);
         for _ in 0..MOMENTS {
             let _ = fs::remove_dir_all(test.at("~/.claudebox"));
             let running = test.spawn();
             let random = RandomState::new().build_hasher().finish();
-            std::thread::sleep(Duration::from_micros(random % 30_000));
+            std::thread::sleep(Duration::from_nanos(random % u64::try_from(whole_start.as_nanos()).expect("a short time")));
             drop(running);
             let left = if test.at("~/.claudebox").exists() { paths(&test) } else { BTreeSet::new() };
             assert!(left.is_subset(&whole), "{left:?}");
@@ -117,7 +119,9 @@ as_both! {
             }
             moments.insert(left.len());
             // What is half made is nobody's: it is completed here, or removed by `--gc` where the project is gone.
+            let start = Instant::now();
             test.compare(&test.start());
+            whole_start = start.elapsed();
             assert_eq!(paths(&test), whole);
             private(&test);
         }

@@ -190,7 +190,7 @@ as_both! {
             drop(running);
             let Some(token) = line.split_once("canary-").and_then(|(_, rest)| rest.split('-').next()) else { continue };
             let directory = std::path::PathBuf::from(format!("/tmp/claudebox-verify-{token}"));
-            let gone = (0..100).any(|_| {
+            let gone = (0..3000).any(|_| {
                 std::thread::sleep(std::time::Duration::from_millis(20));
                 !directory.exists()
             });

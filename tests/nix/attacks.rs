@@ -133,7 +133,7 @@ fn what_remains_is_what_the_book_says() {
         for connection in listener.incoming().flatten() {
             let mut connection = connection;
             let _ = connection.write_all(b"answer-of-a-service-of-the-host\n");
-            let _ = connection.set_read_timeout(Some(std::time::Duration::from_secs(2)));
+            let _ = connection.set_read_timeout(Some(std::time::Duration::from_secs(10)));
             let mut request = [0; 4096];
             let length = connection.read(&mut request).unwrap_or_default();
             let _ = heard.send(String::from_utf8_lossy(&request[..length]).into_owned());
@@ -147,7 +147,7 @@ fn what_remains_is_what_the_book_says() {
     // U6: the daemon's logins go wherever a download is named.
     let seen = boxed(&world, &home, &["--net", "internet"], &salted("U6"));
     let request = hear
-        .recv_timeout(std::time::Duration::from_secs(20))
+        .recv_timeout(std::time::Duration::from_secs(60))
         .expect("a request");
     assert!(request.contains("Authorization: Basic "), "{request}\n{seen}");
     // U7: a fixed-output build may name any variable of the daemon's.

@@ -170,7 +170,7 @@ fn nothing_of_a_session_is_left() {
         &format!("kill -KILL {}", first.trim().trim_start_matches("nix-")),
     );
     child.wait().expect("our own child");
-    for _ in 0..200 {
+    for _ in 0..3000 {
         if guards(&world) == "0" {
             break;
         }
