@@ -10,8 +10,8 @@ use crate::net::{Internet, NAME_SERVER};
 use crate::style::{Style, Tone};
 use crate::trace::{DecisionId, Effect, Site, Trace};
 
-/// The widest column of names.
-const NAME_WIDTH: usize = 26;
+/// The widest column of names, enough for those of the bundled policy: a longer name of the user's shifts its own line alone.
+const NAME_WIDTH: usize = 56;
 /// The width of the column of values.
 const VALUE_WIDTH: usize = 20;
 
@@ -144,7 +144,10 @@ fn mounts(plan: &Plan, verdict: &Verdict, trace: &Trace, style: Style) -> String
     }
     for (id, decision) in trace.iter() {
         let line = match decision.effect {
-            Effect::OpenPath => format!("  open   {}  {}", decision.subject, decision.reason),
+            // An opening that opened nothing is told of by explain.
+            Effect::OpenPath if !verdict.fates.contains_key(&id) => {
+                format!("  open   {}  {}", decision.subject, decision.reason)
+            }
             Effect::PassFile if !verdict.fates.contains_key(&id) => {
                 format!("  passed {}  {} (secret)", decision.subject, decision.reason)
             }

@@ -2,26 +2,6 @@
 
 use crate::support::{Test, User, as_both};
 
-/// The payload leaves a mark: where there is none, nothing ran.
-#[track_caller]
-fn refused(test: Test, policy: &str, stderr: &str) {
-    let test = test.policy(policy).args([
-        "--yes",
-        "--quiet",
-        "--net",
-        "none",
-        "--exec",
-        "--",
-        "sh",
-        "-c",
-        "echo ran > mark",
-    ]);
-    let before = test.snapshot();
-    let test = test.stderr(stderr).exit(125);
-    test.compare(&test.start());
-    assert_eq!(test.snapshot(), before, "it was refused and changed the home");
-}
-
 as_both! {
     /// One more variable and one more directory: the least that a policy of one's own is for.
     fn a_policy_adds_a_variable_and_a_directory(user: User) {
@@ -101,7 +81,7 @@ fn mounts(host) {
         ] {
             let policy = format!("fn mounts(host) {{\n    base::mounts(host);\n    {line}\n}}\n");
             let test = Test::new().who(user).file("~/.ssh/id_ed25519", "a key\n").link("~/keys", ".ssh").link("~/everything", "[HOME]");
-            refused(test, &policy, text);
+            test.policy(&policy).refused(text);
         }
     }
 
@@ -116,23 +96,23 @@ fn mounts(host) {
             ("exit();", EXIT),
             (r#"eval("mount::ro(\"/\", \"x\")");"#, EVAL),
         ] {
-            refused(Test::new().who(user), &format!("fn mounts(host) {{\n    {body}\n}}\n"), text);
+            Test::new().who(user).policy(&format!("fn mounts(host) {{\n    {body}\n}}\n")).refused(text);
         }
     }
 
     /// A policy that is no rhai, or takes names that are claudebox's, is refused where it goes wrong.
     fn a_text_that_is_no_policy_is_refused(user: User) {
-        refused(Test::new().who(user), "fn mounts(host) {\n    mount::ro(\"/a\" \"b\");\n}\n", SYNTAX);
-        refused(Test::new().who(user), "fn mounts(host, more) {\n    base::mounts(host);\n}\n", ARITY);
-        refused(Test::new().who(user), "fn mounts(host) {\n    mount::ro(\"/opt\");\n}\n", NO_REASON);
-        refused(Test::new().who(user), "fn mounts(host) {\n    mount::ro(\"/opt\", \"\");\n}\n", REASON);
-        refused(Test::new().who(user), "import \"other\" as mount;\n", IMPORT);
+        Test::new().who(user).policy("fn mounts(host) {\n    mount::ro(\"/a\" \"b\");\n}\n").refused(SYNTAX);
+        Test::new().who(user).policy("fn mounts(host, more) {\n    base::mounts(host);\n}\n").refused(ARITY);
+        Test::new().who(user).policy("fn mounts(host) {\n    mount::ro(\"/opt\");\n}\n").refused(NO_REASON);
+        Test::new().who(user).policy("fn mounts(host) {\n    mount::ro(\"/opt\", \"\");\n}\n").refused(REASON);
+        Test::new().who(user).policy("import \"other\" as mount;\n").refused(IMPORT);
     }
 
     /// What would silently decide nothing is a mistake: whoever misspells `secrets` believes that a secret is hidden.
     fn a_text_that_decides_nothing_is_refused(user: User) {
-        refused(Test::new().who(user), "fn mount(host) {\n    base::mounts(host);\n}\n", UNKNOWN_HOOK);
-        refused(Test::new().who(user), "mount::ro(\"/opt\", \"forgotten hook\");\n", TOP_LEVEL);
+        Test::new().who(user).policy("fn mount(host) {\n    base::mounts(host);\n}\n").refused(UNKNOWN_HOOK);
+        Test::new().who(user).policy("mount::ro(\"/opt\", \"forgotten hook\");\n").refused(TOP_LEVEL);
     }
 }
 

@@ -93,7 +93,7 @@ pub fn tests_in_source() -> io::Result<BTreeSet<String>> {
     Ok(names)
 }
 
-fn rust_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
+pub fn rust_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();

@@ -15,27 +15,6 @@ use crate::support::{Test, User, as_both};
 const INSTANCES: &str = "~/.claudebox/instances";
 const TRUE: [&str; 6] = ["--yes", "--quiet", "--net", "none", "--exec", "true"];
 
-/// A start that is refused with this text, runs nothing and changes nothing.
-#[track_caller]
-fn refused(test: Test, text: &str) {
-    let test = test.args([
-        "--yes",
-        "--quiet",
-        "--net",
-        "none",
-        "--exec",
-        "--",
-        "sh",
-        "-c",
-        "echo ran > mark",
-    ]);
-    test.user().own(&test.home());
-    let before = test.snapshot();
-    let test = test.stderr(text).exit(125);
-    test.compare(&test.start());
-    assert_eq!(test.snapshot(), before, "it was refused and changed something");
-}
-
 /// The paths of the state, without what differs between two projects: the hash, and the path that a report is named by.
 fn paths(test: &Test) -> BTreeSet<String> {
     let mut paths = BTreeSet::new();
@@ -134,13 +113,13 @@ as_both! {
         for place in chain {
             let shown = place.replace('~', "[HOME]");
             let open = format!("error[state]: `{shown}` can be written by others (mode 0775)\nhint: make it yours alone: chmod 700 {shown}\n");
-            refused(Test::new().who(user).directory(place).mode(place, 0o775), &open);
+            Test::new().who(user).directory(place).mode(place, 0o775).refused(&open);
             let linked = format!(
                 "error[state]: `{shown}` is a symbolic link, and claudebox follows none in its own state\nhint: put the directory itself there, or mount it there\n"
             );
-            refused(Test::new().who(user).directory("~/elsewhere").link(place, "[HOME]/elsewhere"), &linked);
+            Test::new().who(user).directory("~/elsewhere").link(place, "[HOME]/elsewhere").refused(&linked);
             let file = format!("error[state]: `{shown}` is no directory\nhint: move it away: mv {shown} {shown}.old\n");
-            refused(Test::new().who(user).file(place, "words"), &file);
+            Test::new().who(user).file(place, "words").refused(&file);
         }
     }
 

@@ -62,6 +62,7 @@ impl Checker<'_> {
     }
 
     fn bind(&mut self, source: HostPath, at: SandboxPath, writable: bool, decision: DecisionId, required: bool) {
+        // INVARIANT(mount-source): what could not be followed to its end might be anything, a secret too.
         let resolved = match self.host.tree.resolve(&source) {
             Ok(resolved) => resolved,
             Err(error) => {

@@ -255,7 +255,7 @@ pub struct Parts {
 }
 
 impl Plan {
-    /// INVARIANT(checked): reachable from [`super::check`] alone.
+    /// The one maker, which [`super::check`] alone can call: whoever has a plan has one that was checked.
     pub(super) fn new(parts: Parts) -> Self {
         Self { parts }
     }

@@ -7,6 +7,7 @@ use clap::CommandFactory;
 use claudebox::cli::Cli;
 
 use super::pages::{code, page, root, rows};
+use crate::requirements::rust_files;
 
 /// The names of an option.
 fn names(option: &clap::Arg) -> Vec<String> {
@@ -154,4 +155,23 @@ fn every_dependency_has_its_reason() {
         let named: BTreeSet<String> = rows.iter().flat_map(|row| code(&row[0])).map(str::to_owned).collect();
         assert_eq!(named, known, "{table}");
     }
+}
+
+/// Whoever looks for an invariant finds where it is relied on, and no comment names one that there is not.
+#[test]
+fn every_invariant_is_marked_in_the_source() {
+    let mut marked = BTreeSet::new();
+    for file in rust_files(&root().join("src")).expect("the source") {
+        let text = fs::read_to_string(&file).expect("a source file");
+        marked.extend(
+            text.split("INVARIANT(")
+                .skip(1)
+                .filter_map(|rest| Some(rest.split_once(')')?.0.to_owned())),
+        );
+    }
+    let known: BTreeSet<String> = claudebox::invariants::CODES
+        .iter()
+        .map(|(code, _)| (*code).to_owned())
+        .collect();
+    assert_eq!(marked, known);
 }

@@ -318,7 +318,10 @@ impl Test {
     pub fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot::new();
         each(&self.base.path().join("home"), &mut |path| {
-            let status = std::fs::symlink_metadata(path).expect("a file that was just listed");
+            // What a session that ends removes meanwhile is not there.
+            let Ok(status) = std::fs::symlink_metadata(path) else {
+                return;
+            };
             let content = if status.is_symlink() {
                 std::fs::read_link(path)
                     .expect("a link that was just listed")
@@ -332,6 +335,28 @@ impl Test {
             snapshot.insert(path.to_owned(), (status.mode(), content));
         });
         snapshot
+    }
+
+    /// A start that is refused with this text, runs nothing and changes nothing: its payload would leave a mark.
+    #[track_caller]
+    pub fn refused(self, stderr: &str) {
+        const MARK: [&str; 9] = [
+            "--yes",
+            "--quiet",
+            "--net",
+            "none",
+            "--exec",
+            "--",
+            "sh",
+            "-c",
+            "echo ran > mark",
+        ];
+        let test = self.args(MARK).stderr(stderr).exit(125);
+        // Who owns the files is settled by the first look.
+        test.user.own(&test.home());
+        let before = test.snapshot();
+        test.compare(&test.start());
+        assert_eq!(test.snapshot(), before, "it was refused and changed something");
     }
 
     /// Compares a run with what was expected.
