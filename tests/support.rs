@@ -4,6 +4,7 @@ pub mod api;
 pub mod canaries;
 pub mod claude;
 pub mod pty;
+pub mod running;
 pub mod schema;
 pub mod terminal;
 pub mod test;

@@ -152,7 +152,8 @@ as_both! {
     /// Whatever ends the sandbox ends the broker, and the exit code is the payload's.
     fn every_end_leaves_nothing(user: User) {
         world(|world| {
-            let test = world.home(user).var("ANTHROPIC_API_KEY", KEY);
+            // Also where the suite itself was started with the hangup ignored.
+            let test = world.home(user).var("ANTHROPIC_API_KEY", KEY).before(&["env", "--default-signal=HUP"]);
             for network in ["internet", "allowlist"] {
                 let run = |script: &str| test.clone().args_of(&["--yes", "--quiet", "--net", network, "--exec", "--", "sh", "-c", script]);
                 for (script, code) in [("exit 0", 0), ("exit 42", 42), ("kill -KILL $$", 137)] {

@@ -68,15 +68,16 @@ impl Traces {
         traces
     }
 
-    /// Processes of the session: in it, or beside it, or such as hold one of its namespaces open.
-    fn left(&self) -> Vec<String> {
+    /// Processes of the session: in it, or beside it, or such as hold one of its namespaces open. Only those that were there at its end
+    /// are asked: a younger one may be in a namespace of the same number, which the kernel gives out again.
+    fn left(&self, there: &BTreeSet<u32>) -> Vec<String> {
         let belongs = |pid: &u32| {
             let line = command_line(*pid);
             line.contains(&self.mark)
                 || (line.contains("claudebox-network") || line.contains("slirp4netns")) && line.contains(&self.beside)
                 || !namespaces(&pid.to_string()).is_disjoint(&self.namespaces)
         };
-        let newer = processes().filter(|pid| !self.older.contains(pid));
+        let newer = processes().filter(|pid| there.contains(pid) && !self.older.contains(pid));
         newer.filter(belongs).map(command_line).collect()
     }
 }
@@ -104,7 +105,8 @@ fn session(test: &Test, number: usize, end: End, payload: &str, code: i32) {
         }
     }
     assert_eq!(pty.exit_code(), code, "round {number}: {}", pty.shown());
-    wait_until_gone(|| traces.left());
+    let there = processes().collect();
+    wait_until_gone(|| traces.left(&there));
 }
 
 /// The sessions of one way, some at a time, each line of them in a home of its own.

@@ -61,21 +61,23 @@ impl Traces {
         processes().find(|pid| command_line(*pid).ends_with(&end))
     }
 
-    /// Processes that belong to the session, in its network or beside it.
-    fn left(&self) -> Vec<String> {
+    /// Those of these processes that belong to the session, in its network or beside it.
+    fn left(&self, there: &[u32]) -> Vec<String> {
         let beside = format!("\0{}\0", self.launcher);
         let belongs = |pid: &u32| {
             let line = command_line(*pid);
             is_companion(&line, &beside)
                 || std::fs::read_link(format!("/proc/{pid}/ns/net")).is_ok_and(|network| network == self.network)
         };
-        processes().filter(belongs).map(command_line).collect()
+        there.iter().copied().filter(belongs).map(command_line).collect()
     }
 
-    /// A namespace without a process in it is gone, for nothing here holds one open.
+    /// A namespace without a process in it is gone, for nothing here holds one open. What starts later is not asked: it may be in a
+    /// network of the same number, which the kernel gives out again.
     #[track_caller]
     fn are_gone(&self) {
-        wait_until_gone(|| self.left());
+        let there: Vec<u32> = processes().collect();
+        wait_until_gone(|| self.left(&there));
     }
 }
 

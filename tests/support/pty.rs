@@ -32,7 +32,11 @@ impl Pty {
         let name = ptsname(&master, Vec::new()).expect("our own terminal");
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let other = open(name.as_c_str(), flags, Mode::empty()).expect("our own terminal");
-        let running = test.clone().before(&["setsid", "--ctty"]).spawn_on(&other);
+        // A suite that was started with `nohup` hands on that the hangup is ignored; a person's shell does not.
+        let running = test
+            .clone()
+            .before(&["env", "--default-signal=HUP", "setsid", "--ctty"])
+            .spawn_on(&other);
         Self {
             running,
             master: Some(master.into()),
