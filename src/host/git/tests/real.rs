@@ -68,6 +68,22 @@ fn a_plain_repository_from_a_subdirectory() {
     assert_eq!(place.found("p/a/b"), expected);
 }
 
+/// Another session ends between the two looks that are taken at what it reserved.
+#[test]
+fn a_reservation_that_goes_meanwhile_is_no_forgery() {
+    let place = Place::new();
+    place.git("init -q p");
+    let reserved = place.at("p/.git/commondir");
+    std::fs::write(reserved.as_path(), crate::host::git::RESERVED_COMMON_DIR).unwrap();
+    let tree = Tree::real();
+    // What was looked at once is remembered.
+    assert!(tree.node(reserved.as_path()).unwrap().is_some());
+    std::fs::remove_file(reserved.as_path()).unwrap();
+    let uid = rustix::process::getuid().as_raw();
+    let repository = discover(&tree, &place.at("p"), &place.at("home"), uid).unwrap();
+    assert_eq!(parts(repository).unwrap().0, place.at("p").to_string());
+}
+
 #[test]
 fn linked_worktrees_absolute_and_relative() {
     let place = Place::new();
