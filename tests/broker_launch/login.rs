@@ -21,8 +21,17 @@ as_both! {
             let state = address.split("authorize?z-").nth(1).map(|rest| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect::<String>());
             let state = state.unwrap_or_else(|| panic!("no state in {screen}"));
             terminal.text(&format!("the-code#{state}"));
-            std::thread::sleep(std::time::Duration::from_secs(2));
-            terminal.key("Enter");
+            // Enter right after a pasted text is taken for a part of it: where the machine was too busy, it is pressed again.
+            let successful = || terminal.screen().contains("Login successful");
+            for pause in [2, 15, 15, 15] {
+                let start = std::time::Instant::now();
+                while !successful() && start.elapsed() < std::time::Duration::from_secs(pause) {
+                    std::thread::sleep(std::time::Duration::from_millis(200));
+                }
+                if !successful() {
+                    terminal.key("Enter");
+                }
+            }
             terminal.wait_for("Login successful");
             assert_eq!(terminal.exit_code(), 0);
             assert_eq!(tokens(&test, LOGIN), (api::access_token(1), api::refresh_token(1)));
