@@ -28,6 +28,15 @@ fn prompt(screen: &str) -> Option<(u32, i32)> {
     Some((number.parse().ok()?, code.parse().ok()?))
 }
 
+/// Every prompt on the screen, with what a program that is just ending wrote behind it.
+fn prompts(screen: &str) -> impl Iterator<Item = (u32, i32)> + '_ {
+    screen.split('[').filter_map(|rest| {
+        let (inner, _) = rest.split_once("] $")?;
+        let (number, code) = inner.split_once(':')?;
+        Some((number.parse().ok()?, code.parse().ok()?))
+    })
+}
+
 impl Terminal {
     /// Opens one for the test's user, in the test's project.
     pub fn open(test: &Test) -> Self {
@@ -116,9 +125,10 @@ impl Terminal {
     #[track_caller]
     pub fn exit_code(&self) -> i32 {
         let code = |screen: &str| {
-            prompt(screen)
+            prompts(screen)
                 .filter(|(number, _)| *number > self.number.get())
                 .map(|(_, code)| code)
+                .last()
         };
         let screen = self.wait("an exit code", |screen| code(screen).is_some());
         code(&screen).expect("the prompt that was waited for")
