@@ -64,7 +64,9 @@ test-setup: ## only install what the tests need
 bench: cargo ## measure claudebox beside a bare bwrap
 	@.make/need $(NEEDS_BUILD) $(NEEDS_RUN)
 	@.make/build-release
-	@CLAUDEBOX="$$CARGO_TARGET_DIR/release/claudebox" cargo bench --locked --bench launch
+# `cargo bench` builds the programs too, with its own profile and into the same place: what is measured is a copy from before it.
+	@install -D -t "$$CARGO_TARGET_DIR/measured" "$$CARGO_TARGET_DIR/release/claudebox" "$$CARGO_TARGET_DIR/release/claudebox-broker"
+	@CLAUDEBOX="$$CARGO_TARGET_DIR/measured/claudebox" cargo bench --locked --bench launch
 
 compare: cargo ## try the same probe in a plain bwrap, in claudebox and in the peers that are installed here
 	@.make/need $(NEEDS_BUILD) $(NEEDS_RUN) slirp4netns=slirp4netns /usr/bin/python3=python3

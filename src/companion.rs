@@ -59,16 +59,16 @@ struct Ends {
 }
 
 impl Companion {
-    /// Starts the companion and waits until it is ready.
+    /// Starts the companion. Whoever starts it waits for it with [`Self::wait`] before bubblewrap is started.
     ///
     /// # Errors
-    /// A name could not be reserved, or the kernel refused what it takes.
+    /// The kernel refused what it takes.
     pub fn start(task: Task) -> Result<Self, Diagnostic> {
         let failed = |error: io::Error| {
             Diagnostic::new("launch", format!("cannot start the companion: {}", plain(&error)))
                 .hint("nothing was started")
         };
-        let (mut ours, theirs) = UnixStream::pair().map_err(failed)?;
+        let (ours, theirs) = UnixStream::pair().map_err(failed)?;
         let (info_read, info_write) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| failed(error.into()))?;
         let launcher = pidfd_open(getpid(), PidfdFlags::empty()).map_err(|error| failed(error.into()))?;
         let ends = Ends {
@@ -80,25 +80,32 @@ impl Companion {
         // INVARIANT(no-inherited-fds): the child closes every other descriptor, and gets none of those for bubblewrap,
         // which are opened later.
         sys::forked(move || run::companion(task, ends)).map_err(failed)?;
+        Ok(Self {
+            gate: ours,
+            info: info_write,
+        })
+    }
+
+    /// Waits until the companion is ready.
+    ///
+    /// # Errors
+    /// A name could not be reserved, or the companion ended.
+    pub fn wait(&self) -> Result<(), Diagnostic> {
+        let mut gate = &self.gate;
         let mut answer = [0];
-        match ours.read(&mut answer) {
-            Ok(1) if answer == [YES] => Ok(Self {
-                gate: ours,
-                info: info_write,
-            }),
-            // What is wrong follows as text.
-            _ => {
-                let mut text = String::new();
-                let _ = ours.read_to_string(&mut text);
-                let text = if text.is_empty() {
-                    "the companion ended\nstart again"
-                } else {
-                    &text
-                };
-                let (message, hint) = text.split_once('\n').unwrap_or((text, "start again"));
-                Err(Diagnostic::new("git-exec-surface", message).hint(hint))
-            }
+        if matches!(gate.read(&mut answer), Ok(1)) && answer == [YES] {
+            return Ok(());
         }
+        // What is wrong follows as text.
+        let mut text = String::new();
+        let _ = gate.read_to_string(&mut text);
+        let text = if text.is_empty() {
+            "the companion ended\nstart again"
+        } else {
+            &text
+        };
+        let (message, hint) = text.split_once('\n').unwrap_or((text, "start again"));
+        Err(Diagnostic::new("git-exec-surface", message).hint(hint))
     }
 
     /// The options for bubblewrap, and the word for the program inside. From here on the descriptors pass an exec.

@@ -73,6 +73,10 @@ pub fn exec(bwrap: &HostPath, beside: Beside, invocation: &Invocation, held: &He
         Ok(prepared) => prepared,
         Err(error) => return failed("prepare the start", &error),
     };
+    // INVARIANT(git-exec-surface): the reservations stand before bubblewrap starts. They were made while the rest was prepared.
+    if let Err(error) = companion.wait() {
+        return error;
+    }
     // From here on Ctrl+C is bubblewrap's business, which ignores it; the first process inside gives it its meaning back.
     sys::interrupts(Interrupts::Ignored);
     // INVARIANT(clean-environment): an empty environment for bubblewrap itself, which is process 1 inside, where
