@@ -5,4 +5,5 @@ mod claude;
 mod egress;
 mod life;
 mod login;
+mod verify;
 mod world;

@@ -21,7 +21,7 @@ fn marking(world: &World, user: User) -> Test {
 }
 
 /// Puts a script in the place of the broker, for this thread alone.
-fn instead_of_the_broker(script: &str) {
+pub fn instead_of_the_broker(script: &str) {
     let file = tempfile::NamedTempFile::new().expect("a file in /tmp");
     std::fs::write(file.path(), script).expect("our own file");
     let path = file.path().display();
