@@ -37,7 +37,7 @@ fn refused(test: &Test, stderr: &str) {
 }
 
 /// The brokers that a launcher started and that are there.
-fn brokers(launcher: u32) -> Vec<u32> {
+pub fn brokers(launcher: u32) -> Vec<u32> {
     let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     pids.filter(|pid| {
