@@ -15,7 +15,7 @@ use crate::invariants::structure::LOCK;
 use crate::path::{HostPath, SandboxPath};
 
 pub use fit::unfit;
-pub use login::{Login, login_file};
+pub use login::{LOGIN_MAX, Login, login_file};
 pub use name::{digest, digest_of, instance_name, is_instance_name};
 
 use fit::displaced;

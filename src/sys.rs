@@ -1,6 +1,7 @@
 //! Raw system calls that no safe library offers. The only module with `unsafe`; each block says why it is sound.
 #![expect(unsafe_code, reason = "the one place for system calls that no safe library offers")]
 
+pub mod handover;
 pub mod mounts;
 pub mod namespace;
 pub mod netlink;

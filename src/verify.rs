@@ -8,14 +8,17 @@
 //! 2. the pipeline decides as for every launch, so the canaries are judged by the policy like all else;
 //! 3. [`Planted::plant`]: the other canaries;
 //! 4. [`crate::launch::verify::start`]: a copy of this process launches, with a socket as its standard output;
-//! 5. [`ask`] asks the probe, and [`judge`] compares its answers with the plan.
+//! 5. [`ask`] asks the probe, and [`judge`] compares its answers with the plan;
+//! 6. where Claude Code's credential stays outside, [`credential`] hunts it inside and makes one call through the broker.
 
 pub mod canary;
 pub mod probe;
 
 mod ask;
+mod credential;
 mod judge;
 mod message;
+mod needles;
 mod outside;
 mod report;
 
@@ -72,7 +75,7 @@ pub struct Case<'run> {
     pub plan: &'run Plan,
 }
 
-/// Launches with the probe, and prints what it found. The exit code: 0 where no defence leaks.
+/// Launches with the probe, and prints what it found. The exit code: 0 where no defence leaks, and none is broken.
 ///
 /// # Errors
 /// The canaries cannot be planted, or the sandbox does not start.
@@ -85,31 +88,43 @@ pub fn run(cli: &Cli, case: Case, mut ready: Ready) -> Result<u8, Refusal> {
     ready.invocation.command = probe::command().into();
     let planted = Planted::plant(token).map_err(|error| failed(format!("cannot plant canaries: {}", plain(&error))))?;
     let asked = ask::questions(case, &planted);
-    let mut watched = launch::verify::start(ready).map_err(Refusal::one)?;
-    let told = converse(&mut watched, &asked);
+    let watched = launch::verify::start(ready).map_err(Refusal::one)?;
+    let told = converse(case, &watched, &asked);
     let ended = watched.wait();
-    let (answers, command_lines) =
-        told.map_err(|_| failed("the sandbox did not start, or its probe did not answer".into()))?;
+    let told = told.map_err(|_| failed("the sandbox did not start, or its probe did not answer".into()))?;
     let outlived = ended.is_err() || watched.is_outlived();
-    let rows = judge::rows(&Evidence::new(case, &planted, asked, answers, command_lines, outlived));
+    let rows = judge::rows(&Evidence::new(case, &planted, asked, told, outlived));
     output::result(&if cli.json {
         json::verify::table(&rows)
     } else {
         report::text(&rows, Style::of_output(cli.color, &case.host.terminal))
     });
-    Ok(u8::from(rows.iter().any(|row| row.outcome == Outcome::Leaks)))
+    let wrong = |row: &Row| matches!(row.outcome, Outcome::Leaks | Outcome::Broken);
+    Ok(u8::from(rows.iter().any(wrong)))
+}
+
+/// What came of the conversation with the probe.
+struct Told {
+    answers: message::Answers,
+    /// The command lines of the sandbox's processes, as they are seen from outside.
+    command_lines: Vec<Vec<u8>>,
+    credential: credential::Told,
 }
 
 /// Waits for the probe, looks at the sandbox's processes from outside, asks, and waits for the answers.
-fn converse(
-    watched: &mut Watched,
-    questions: &message::Questions,
-) -> std::io::Result<(message::Answers, Vec<Vec<u8>>)> {
+fn converse(case: Case, watched: &Watched, questions: &message::Questions) -> std::io::Result<Told> {
     let socket = watched.socket();
     message::receive::<message::Hello>(socket)?;
     let command_lines = outside::command_lines(watched.pid());
     message::send(socket, questions)?;
-    Ok((message::receive(socket)?, command_lines))
+    let answers = message::receive(socket)?;
+    let credential = credential::ask(case, socket)?;
+    message::send(socket, &message::Request::Nothing)?;
+    Ok(Told {
+        answers,
+        command_lines,
+        credential,
+    })
 }
 
 fn failed(why: String) -> Refusal {

@@ -3,6 +3,8 @@
 
 mod claude;
 mod egress;
-mod life;
+mod ends;
+pub mod life;
 mod login;
+mod verify;
 mod world;

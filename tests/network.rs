@@ -4,7 +4,7 @@
 
 mod claude_code;
 pub mod clients;
-mod ends;
+pub mod ends;
 pub mod lab;
 mod life;
 mod ports;

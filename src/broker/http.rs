@@ -110,6 +110,16 @@ pub fn document(status: StatusCode, value: &serde_json::Value) -> Response<Body>
     response
 }
 
+/// What the broker's own words begin with.
+const OWN: &str = "claudebox: ";
+
+/// The broker's own words in an answer that [`refused`] made; `None` in one of the service's.
+pub fn own_words(body: &[u8]) -> Option<String> {
+    let answer: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let message = answer.pointer("/error/message")?.as_str()?;
+    message.strip_prefix(OWN).map(str::to_string)
+}
+
 /// An error, as the service words its own, with ours as its text. It is final: trying again would change nothing.
 pub fn refused(status: StatusCode, why: &str) -> Response<Body> {
     let kind = match status {
@@ -119,7 +129,7 @@ pub fn refused(status: StatusCode, why: &str) -> Response<Body> {
         StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => "invalid_request_error",
         _ => "api_error",
     };
-    let message = format!("claudebox: {why}");
+    let message = format!("{OWN}{why}");
     let mut response = document(
         status,
         &json!({"type": "error", "error": {"type": kind, "message": message}}),

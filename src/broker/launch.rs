@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context, bail, ensure};
-use claudebox::net::broker::wire::{Answer, Configuration, LENGTH_MAX, LISTENERS_MAX, VERSION};
+use claudebox::net::broker::wire::{Answer, LENGTH_MAX, LISTENERS_MAX, Order, VERSION};
 use rustix::io::{IoSliceMut, fcntl_dupfd_cloexec};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendFlags, recvmsg, send, sockopt,
@@ -77,7 +77,7 @@ impl Launcher {
     }
 
     /// The one message: what to do, and the sockets to do it with.
-    pub fn receive(&self) -> anyhow::Result<(Configuration, Vec<OwnedFd>)> {
+    pub fn receive(&self) -> anyhow::Result<(Order, Vec<OwnedFd>)> {
         let mut text = vec![0; LENGTH_MAX];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(LISTENERS_MAX))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
@@ -101,7 +101,7 @@ impl Launcher {
         );
         text.truncate(received.bytes);
         match read(&text, sockets.len()) {
-            Ok(configuration) => Ok((configuration, sockets)),
+            Ok(order) => Ok((order, sockets)),
             Err(error) => {
                 self.answer(&Answer::Error(format!("{error:#}")))?;
                 Err(error)
@@ -127,19 +127,18 @@ impl Launcher {
 }
 
 /// What the message says. The parser's own words stay out: they could quote the credential.
-fn read(text: &[u8], sockets: usize) -> anyhow::Result<Configuration> {
-    let Ok(configuration) = serde_json::from_slice::<Configuration>(text) else {
+fn read(text: &[u8], sockets: usize) -> anyhow::Result<Order> {
+    let Ok(order) = serde_json::from_slice::<Order>(text) else {
         bail!("the configuration cannot be read: are claudebox and claudebox-broker of one version?");
     };
+    let (version, wanted) = match &order {
+        Order::Serve(configuration) => (configuration.version, configuration.listeners.len()),
+        Order::Call(call) => (call.version, 1),
+    };
     ensure!(
-        configuration.version == VERSION,
+        version == VERSION,
         "claudebox and claudebox-broker are not of one version: install them together"
     );
-    ensure!(
-        configuration.listeners.len() == sockets,
-        "{} sockets came for {} listeners",
-        sockets,
-        configuration.listeners.len()
-    );
-    Ok(configuration)
+    ensure!(wanted == sockets, "{sockets} sockets came for {wanted} listeners");
+    Ok(order)
 }

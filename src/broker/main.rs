@@ -10,6 +10,8 @@
 //!                              '-> dns -> addresses                               (which name an address inside stands for)
 //! ```
 //!
+//! For `--verify` it is started a second time and makes one call as what is inside would (`call`).
+//!
 //! It starts from an empty environment, reads no option, and says everything that it has to say to its launcher.
 
 #![expect(
@@ -19,6 +21,7 @@
 
 mod addresses;
 mod authority;
+mod call;
 mod credential;
 mod denied;
 mod dns;
@@ -36,7 +39,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use claudebox::net::broker::wire::Answer;
+use claudebox::net::broker::wire::{Answer, Order};
 use launch::Launcher;
 use session::Session;
 
@@ -54,11 +57,18 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<()> {
     launch::harden()?;
     let launcher = Launcher::take()?;
-    let (configuration, sockets) = launcher.receive()?;
+    let (order, sockets) = launcher.receive()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start")?;
+    let configuration = match order {
+        Order::Serve(configuration) => configuration,
+        Order::Call(call) => {
+            let called = runtime.block_on(call::make(&call, sockets));
+            return launcher.answer(&called.map_or_else(|error| Answer::Error(format!("{error:#}")), Answer::Called));
+        }
+    };
     runtime.block_on(async {
         let started = Session::new(&configuration).and_then(|(session, ca)| {
             let session = Arc::new(session);

@@ -38,8 +38,7 @@ impl Session {
     /// # Errors
     /// Something in the configuration cannot be; nothing of it is guessed.
     pub fn new(configuration: &Configuration) -> anyhow::Result<(Self, String)> {
-        // Two crates could offer their cryptography; one is built in.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        cryptography();
         let mut brokered = Vec::new();
         for (name, address) in &configuration.brokered {
             let name: Name = parse(name)?;
@@ -71,7 +70,8 @@ impl Session {
     }
 }
 
-fn parse<T: std::str::FromStr<Err = claudebox::net::name::NoName>>(text: &str) -> anyhow::Result<T> {
+/// A name, or a pattern of names.
+pub fn parse<T: std::str::FromStr<Err = claudebox::net::name::NoName>>(text: &str) -> anyhow::Result<T> {
     text.parse().map_err(|why| anyhow::anyhow!("the name `{text}` {why}"))
 }
 
@@ -88,9 +88,19 @@ fn trusted(configuration: &Configuration) -> anyhow::Result<ClientConfig> {
     if roots.is_empty() && !configuration.brokered.is_empty() {
         bail!("there is no certificate to know Claude Code's service by: install `ca-certificates`");
     }
+    Ok(trusting(roots))
+}
+
+/// A client that trusts these.
+pub fn trusting(roots: RootCertStore) -> ClientConfig {
     let mut config = ClientConfig::builder()
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+    config
+}
+
+/// The cryptography of this process. Two crates could offer theirs; one is built in.
+pub fn cryptography() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }

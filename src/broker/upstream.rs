@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::http::{Body, PLAIN};
@@ -102,6 +103,11 @@ impl Upstream {
         if port == PLAIN {
             return driven(stream).await;
         }
+        self.encrypted(name, stream).await
+    }
+
+    /// Makes an encrypted connection of a plain one, if who is at the other end proves to have the name.
+    pub async fn encrypted(&self, name: &Name, stream: TcpStream) -> Result<SendRequest<Body>, Failed> {
         let server = ServerName::try_from(name.to_string()).map_err(|error| Failed::Tls(error.to_string()))?;
         let tls = match tokio::time::timeout(HANDSHAKE, self.tls.connect(server, stream)).await {
             Ok(Ok(tls)) => tls,

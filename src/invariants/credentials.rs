@@ -10,10 +10,10 @@ use crate::net::broker::wire::Credential;
 use crate::net::broker::{ACCESS, API, KEY, stand_in};
 use crate::path::EnvName;
 use crate::request::{Program, Request};
-use crate::state::{Login, login_file};
+use crate::state::{LOGIN_MAX, Login, login_file};
 use crate::trace::{DecisionId, Effect};
 
-use super::plan::{Credentials, Mount, Variable, What};
+use super::plan::{Credentials, Mount, Secrets, Variable, What};
 use super::{Checker, Fate};
 
 use indexmap::IndexMap;
@@ -48,9 +48,6 @@ pub(super) const PROXIES: [&str; 6] = [
 /// Where the shared login lies, below the state's directory: also one that a launch moves there first.
 const LOGIN: &str = "auth/.credentials.json";
 
-/// The longest file of a login that is read, in bytes.
-const LOGIN_MAX: u64 = 256 * 1024;
-
 /// Who holds the credential, and what is inside in its place.
 #[derive(Debug)]
 pub(super) struct Keeping {
@@ -59,8 +56,6 @@ pub(super) struct Keeping {
     pub variable: Option<(&'static str, &'static str)>,
     /// How the login's file is there.
     pub login: Login,
-    /// What must be seen nowhere inside.
-    secrets: Vec<String>,
 }
 
 impl Keeping {
@@ -81,10 +76,10 @@ impl Checker<'_> {
                 decision,
                 origin: None,
                 held: None,
+                secrets: Secrets::default(),
             },
             variable: None,
             login: Login::Inside,
-            secrets: Vec::new(),
         };
         if login {
             keeping.login = Login::New;
@@ -197,8 +192,9 @@ impl Checker<'_> {
         let real = file
             .as_ref()
             .and_then(|file| self.host.tree.read(file.as_path(), LOGIN_MAX).ok());
-        let tokens = real.as_deref().map(stand_in::tokens).unwrap_or_default();
-        keeping.secrets.extend(tokens);
+        for token in real.as_deref().map(stand_in::tokens).unwrap_or_default() {
+            keeping.credentials.secrets.add(token);
+        }
         keeping.login = Login::Outside(None);
         for (name, stand_in) in VARIABLES {
             let Some(value) = self.enters(name) else { continue };
@@ -206,7 +202,7 @@ impl Checker<'_> {
                 let error = Diagnostic::new(CODE, format!("the broker cannot hold `{name}`: it is not UTF-8"));
                 return self.refuse(error.hint("look for what is wrong with its value"));
             };
-            keeping.secrets.push(value.clone());
+            keeping.credentials.secrets.add(value.clone());
             if keeping.variable.is_none() {
                 keeping.variable = Some((name, stand_in));
                 let credential = if name == "ANTHROPIC_API_KEY" {
@@ -238,12 +234,7 @@ impl Checker<'_> {
         if !keeping.outside() {
             return;
         }
-        let holds = |content: &[u8]| {
-            keeping
-                .secrets
-                .iter()
-                .any(|secret| contains(content, secret.as_bytes()))
-        };
+        let holds = |content: &[u8]| keeping.credentials.secrets.are_in(content);
         let mut found: Vec<(String, DecisionId)> = Vec::new();
         for (name, variable) in variables {
             if holds(variable.value.as_bytes()) {
@@ -272,10 +263,4 @@ fn is_own_service(url: &OsStr) -> bool {
     url.to_str()
         .and_then(|url| url.strip_prefix("https://"))
         .is_some_and(|rest| rest.trim_end_matches('/') == API)
-}
-
-/// An empty secret, or one of a few letters, would be found everywhere: it is none.
-fn contains(content: &[u8], secret: &[u8]) -> bool {
-    const SHORTEST: usize = 8;
-    secret.len() >= SHORTEST && content.windows(secret.len()).any(|window| window == secret)
 }

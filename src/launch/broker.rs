@@ -3,25 +3,25 @@
 #![expect(clippy::disallowed_methods, reason = "starts the broker")]
 
 use std::fs::File;
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::{
-    AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv,
-    sendmsg, socketpair,
-};
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, recv, socketpair};
 
 use crate::diagnostic::Diagnostic;
 use crate::draft::Network;
 use crate::host::tree::plain;
 use crate::invariants::plan::{Broker, Plan};
-use crate::net::broker::wire::{Answer, Configuration, LENGTH_MAX, LISTENERS_MAX, Listener, Placeholders, VERSION};
+use crate::net::broker::wire::{
+    Answer, Call, Called, Configuration, LENGTH_MAX, Listener, Order, Placeholders, VERSION,
+};
 use crate::net::broker::{ACCESS, BROKERED, KEY, NAME_SERVER, REFRESH};
-use crate::path::HostPath;
+use crate::path::{HostPath, printable};
+use crate::sys::handover;
 
 use super::network::{log_file, said};
 
@@ -75,27 +75,20 @@ impl Running {
     pub fn tell(&self, plan: &Plan, broker: &Broker) -> Result<(), Diagnostic> {
         let sockets = sockets(plan.network()).map_err(|error| failed("make the broker's listening sockets", &error))?;
         let configuration = configuration(plan, broker, sockets.iter().map(|(kind, _)| *kind).collect());
-        let text = serde_json::to_vec(&configuration).map_err(io::Error::from);
-        let text = text.and_then(|text| {
-            let fits = text.len() <= LENGTH_MAX;
-            fits.then_some(text)
-                .ok_or_else(|| io::Error::other("the list of hosts is too long"))
-        });
-        let text = text.map_err(|error| failed("tell the broker what it needs", &error))?;
         let descriptors: Vec<BorrowedFd> = sockets.iter().map(|(_, socket)| socket.as_fd()).collect();
-        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(LISTENERS_MAX))];
-        let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+        self.order(&Order::Serve(Box::new(configuration)), &descriptors)
+            .map_err(|error| failed("tell the broker what it needs", &error))
+    }
+
+    fn order(&self, order: &Order, descriptors: &[BorrowedFd]) -> io::Result<()> {
+        let text = serde_json::to_vec(order)?;
+        if text.len() > LENGTH_MAX {
+            return Err(io::Error::other("the list of hosts is too long"));
+        }
         // A broker that is gone is found out by the wait, which knows what it said.
-        let sent = sendmsg(
-            &self.socket,
-            &[IoSlice::new(&text)],
-            &mut ancillary,
-            SendFlags::NOSIGNAL,
-        );
-        match sent {
-            Ok(_) | Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => Ok(()),
-            Err(error) => Err(failed("tell the broker what it needs", &error.into())),
+        match handover::send(&self.socket, &text, descriptors) {
+            Ok(()) | Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => Ok(()),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -109,23 +102,29 @@ impl Running {
     /// # Errors
     /// It does not: what it said.
     pub fn certificate(&mut self) -> Result<Vec<u8>, Diagnostic> {
-        let why = match self.answer() {
-            Some(Answer::Ready { ca }) => return Ok(ca.into_bytes()),
-            Some(Answer::Error(why)) => format!("it said: {}", crate::path::printable(why.as_ref())),
-            None => {
-                let said = said(&mut self.log);
-                if said.is_empty() {
-                    "it did not say why".to_string()
-                } else {
-                    format!("it said: {said}")
-                }
-            }
-        };
+        let answer = self.answer(PATIENCE);
+        if let Some(Answer::Ready { ca }) = answer {
+            return Ok(ca.into_bytes());
+        }
+        let why = self.why(answer);
         Err(Diagnostic::new("broker", format!("the broker does not serve; {why}")).hint(WAY_OUT))
     }
 
-    fn answer(&self) -> Option<Answer> {
-        let timeout = Timespec::try_from(PATIENCE).ok();
+    /// What it said of its failure.
+    fn why(&mut self, answer: Option<Answer>) -> String {
+        if let Some(Answer::Error(why)) = answer {
+            return format!("it said: {}", printable(why.as_ref()));
+        }
+        let said = said(&mut self.log);
+        if said.is_empty() {
+            "it did not say why".to_string()
+        } else {
+            format!("it said: {said}")
+        }
+    }
+
+    fn answer(&self, patience: Duration) -> Option<Answer> {
+        let timeout = Timespec::try_from(patience).ok();
         let mut polled = [PollFd::new(&self.socket, PollFlags::IN)];
         loop {
             match poll(&mut polled, timeout.as_ref()) {
@@ -138,6 +137,24 @@ impl Running {
         let (_, length) = recv(&self.socket, &mut text[..], RecvFlags::empty()).ok()?;
         serde_json::from_slice(text.get(..length)?).ok()
     }
+}
+
+/// Makes one call over a connection of the sandbox's, by a second process of the broker's program: the launcher itself speaks no
+/// TLS.
+///
+/// # Errors
+/// The call could not be made at all: why.
+pub fn call(program: &HostPath, call: Call, connection: &OwnedFd) -> Result<Called, String> {
+    let mut caller = Running::start(program).map_err(|error| error.message)?;
+    let patience = Duration::from_millis(call.patience) + PATIENCE;
+    let told = caller.order(&Order::Call(call), &[connection.as_fd()]);
+    let answer = told.map(|()| caller.answer(patience)).unwrap_or_default();
+    let called = match answer {
+        Some(Answer::Called(called)) => Ok(called),
+        other => Err(caller.why(other)),
+    };
+    caller.end();
+    called
 }
 
 /// What listens inside. With a way of its own to the internet only the brokered names lead to the broker, each at its own

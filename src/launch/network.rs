@@ -13,7 +13,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, IoSlice, Read, Seek};
+use std::io::{self, Read, Seek};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -23,9 +23,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::io::{FdFlags, fcntl_setfd};
-use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, sendmsg, socketpair,
-};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::diagnostic::Diagnostic;
@@ -35,8 +33,8 @@ use crate::invariants::plan::{Broker, Plan};
 use crate::net::helper::{NAME, Role};
 use crate::net::{Internet, Port, nftables, route};
 use crate::path::{HostPath, printable};
-use crate::sys::namespace;
 use crate::sys::netlink::{Service, Socket};
+use crate::sys::{handover, namespace};
 
 use super::broker::Running;
 
@@ -294,12 +292,7 @@ fn forwarder() -> Result<OwnedFd, Diagnostic> {
 /// Gives listening sockets to a forwarder.
 fn hand_over(forwarder: &OwnedFd, listeners: &[(TcpListener, u16)]) -> Result<(), Diagnostic> {
     for (listener, port) in listeners {
-        let sockets = [listener.as_fd()];
-        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        ancillary.push(SendAncillaryMessage::ScmRights(&sockets));
-        let port = port.to_be_bytes();
-        sendmsg(forwarder, &[IoSlice::new(&port)], &mut ancillary, SendFlags::NOSIGNAL)
+        handover::send(forwarder, &port.to_be_bytes(), &[listener.as_fd()])
             .map_err(|error| failed("hand a port over to its companion", &error.into()))?;
     }
     Ok(())

@@ -28,6 +28,9 @@ fn tail(key: &str) -> String {
     tail.into_iter().rev().collect()
 }
 
+/// The longest file of a login that is read, in bytes.
+pub const LOGIN_MAX: u64 = 256 * 1024;
+
 /// The file that holds the shared login, if there is one: at its place, or at the old one from where a launch moves it.
 #[must_use]
 pub fn login_file(host: &Host) -> Option<HostPath> {

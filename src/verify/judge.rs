@@ -1,5 +1,6 @@
 //! Compares what the probe found with the plan, one row for each defence. What was not answered counts as a leak.
 
+mod credential;
 mod files;
 mod isolation;
 mod network;
@@ -11,7 +12,7 @@ use std::path::Path;
 use super::ask;
 use super::message::{Answers, Bytes, Look, Questions, Try};
 use super::report::{Outcome, Row};
-use super::{Case, Planted};
+use super::{Case, Planted, Told};
 use crate::host::tree::Tree;
 use crate::path::printable;
 use crate::trace::DecisionId;
@@ -28,6 +29,7 @@ pub(super) struct Evidence<'run> {
     answers: Answers,
     looks: BTreeMap<Bytes, Look>,
     command_lines: Vec<Vec<u8>>,
+    credential: super::credential::Told,
     outlived: bool,
 }
 
@@ -68,7 +70,7 @@ impl Judged {
 
 /// All rows, in the order of the table.
 pub(super) fn rows(evidence: &Evidence) -> Vec<Row> {
-    let table: [(&'static str, Judged); 18] = [
+    let mut table = vec![
         ("environment", evidence.environment()),
         ("processes", evidence.processes()),
         ("command lines", evidence.command_lines()),
@@ -86,13 +88,9 @@ pub(super) fn rows(evidence: &Evidence) -> Vec<Row> {
         ("capabilities", evidence.capabilities()),
         ("user", evidence.user()),
         ("survivors", evidence.survivors()),
-        (
-            "credentials",
-            Judged::untested(
-                "whether Claude Code's own key or login is inside is told by the audit; no request is tried with it",
-            ),
-        ),
+        ("credentials", evidence.credentials()),
     ];
+    table.extend(evidence.broker().map(|judged| ("broker", judged)));
     table
         .into_iter()
         .zip(1..)
@@ -111,10 +109,14 @@ impl<'run> Evidence<'run> {
         case: Case<'run>,
         planted: &'run Planted,
         questions: Questions,
-        answers: Answers,
-        command_lines: Vec<Vec<u8>>,
+        told: Told,
         outlived: bool,
     ) -> Self {
+        let Told {
+            answers,
+            command_lines,
+            credential,
+        } = told;
         let looks = questions.paths.iter().cloned().zip(answers.looks.iter().cloned());
         Self {
             view: View::new(case.host, case.plan.parts()),
@@ -125,6 +127,7 @@ impl<'run> Evidence<'run> {
             questions,
             answers,
             command_lines,
+            credential,
             outlived,
         }
     }

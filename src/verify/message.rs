@@ -9,6 +9,8 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::needles::Needles;
+
 /// The longest message that is read, in bytes: a command line of the kernel's own limit, several times over.
 const MESSAGE_MAX: u64 = 64 * 1024 * 1024;
 
@@ -161,6 +163,48 @@ pub struct Answers {
     pub status: String,
     /// /proc/self/uid_map.
     pub uid_map: String,
+}
+
+/// What is asked after that, one at a time.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// To connect with a name. The answer is one byte, with the connection where there is one, and [`Connected`].
+    Connect {
+        /// The name, which is to be resolved as every program inside does.
+        name: String,
+        /// The port.
+        port: u16,
+        /// The file of the certificates that are trusted inside.
+        certificates: Bytes,
+    },
+    /// To look for these in everything that can be read. The answer is [`Found`].
+    Hunt(Needles),
+    /// Nothing more.
+    Nothing,
+}
+
+/// How a connection came about.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Connected {
+    /// Where the name leads.
+    pub address: Option<SocketAddr>,
+    /// Why there is no connection.
+    pub failed: Option<String>,
+    /// What is in the file of the certificates.
+    pub certificates: Bytes,
+}
+
+/// What a hunt found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// Where a needle fits, and what stands there.
+    pub hits: Vec<(String, Bytes)>,
+    /// How many files were read.
+    pub files: usize,
+    /// How many processes were read.
+    pub processes: usize,
+    /// Whether there was more than is read at most.
+    pub more: bool,
 }
 
 /// Writes one message.

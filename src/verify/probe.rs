@@ -6,7 +6,9 @@
     reason = "looks at the sandbox from inside: that is its task"
 )]
 
+mod call;
 mod connect;
+mod hunt;
 mod nix;
 mod paths;
 mod processes;
@@ -17,7 +19,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use super::canary::{canary, place};
-use super::message::{Answers, Attempt, Bytes, Hello, Questions, Try, receive, send};
+use super::message::{Answers, Attempt, Bytes, Hello, Questions, Request, Try, receive, send};
 use crate::invariants::structure::INIT;
 use crate::seccomp::{TIOCLINUX, TIOCSTI};
 use crate::sys::tries;
@@ -54,7 +56,18 @@ pub fn run() -> u8 {
         .and_then(|socket| {
             send(&socket, &Hello)?;
             let questions: Questions = receive(&socket)?;
-            send(&socket, &answer(&questions, descriptors))
+            send(&socket, &answer(&questions, descriptors))?;
+            loop {
+                match receive(&socket)? {
+                    Request::Connect {
+                        name,
+                        port,
+                        certificates,
+                    } => call::connect(&socket, &name, port, &certificates)?,
+                    Request::Hunt(needles) => send(&socket, &hunt::everywhere(&needles))?,
+                    Request::Nothing => return Ok(()),
+                }
+            }
         });
     if talked.is_err() {
         return crate::EXIT_REFUSED;

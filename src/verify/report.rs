@@ -13,6 +13,8 @@ pub enum Outcome {
     Open,
     /// It could not be tried.
     Untested,
+    /// It was tried, and does not work. Nothing leaks by that.
+    Broken,
 }
 
 impl Outcome {
@@ -24,13 +26,14 @@ impl Outcome {
             Self::Leaks => "LEAK",
             Self::Open => "open",
             Self::Untested => "untested",
+            Self::Broken => "BROKEN",
         }
     }
 
     fn tone(self) -> Tone {
         match self {
             Self::Holds => Tone::Good,
-            Self::Leaks => Tone::Bad,
+            Self::Leaks | Self::Broken => Tone::Bad,
             Self::Open | Self::Untested => Tone::Warn,
         }
     }
@@ -66,7 +69,14 @@ pub(super) fn text(rows: &[Row], style: Style) -> String {
         }
     }
     let count = |outcome| rows.iter().filter(|row| row.outcome == outcome).count();
-    let said: Vec<String> = [Outcome::Holds, Outcome::Leaks, Outcome::Open, Outcome::Untested]
+    let all = [
+        Outcome::Holds,
+        Outcome::Leaks,
+        Outcome::Broken,
+        Outcome::Open,
+        Outcome::Untested,
+    ];
+    let said: Vec<String> = all
         .into_iter()
         .map(|outcome| (outcome, count(outcome)))
         .filter(|(_, count)| *count > 0)

@@ -83,6 +83,7 @@ fn parts() -> Parts {
             decision: decision(),
             origin: None,
             held: None,
+            secrets: Default::default(),
         },
         broker: None,
         nix: None,

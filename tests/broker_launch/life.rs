@@ -21,7 +21,7 @@ fn marking(world: &World, user: User) -> Test {
 }
 
 /// Puts a script in the place of the broker, for this thread alone.
-fn instead_of_the_broker(script: &str) {
+pub fn instead_of_the_broker(script: &str) {
     let file = tempfile::NamedTempFile::new().expect("a file in /tmp");
     std::fs::write(file.path(), script).expect("our own file");
     let path = file.path().display();
@@ -37,7 +37,7 @@ fn refused(test: &Test, stderr: &str) {
 }
 
 /// The brokers that a launcher started and that are there.
-fn brokers(launcher: u32) -> Vec<u32> {
+pub fn brokers(launcher: u32) -> Vec<u32> {
     let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     pids.filter(|pid| {

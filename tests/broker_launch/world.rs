@@ -75,9 +75,14 @@ fn certificates(directory: &str) {
 }
 
 impl World {
+    /// A file of this world's own, which every user can read.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
     /// The authority's certificate.
     pub fn authority(&self) -> PathBuf {
-        self.directory.path().join("ca.pem")
+        self.path("ca.pem")
     }
 
     /// A home whose user trusts the authority, with the broker installed and Claude Code.

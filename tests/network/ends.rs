@@ -10,20 +10,22 @@ use rustix::process::Signal;
 use super::lab::lab;
 use super::life::{command_line, processes, send, wait_until_gone};
 use super::reach::boxed;
+use crate::broker_launch::life::brokers;
 use crate::support::pty::Pty;
 use crate::support::{Test, User, as_both};
 
-/// How often each way is gone.
-fn rounds() -> usize {
+/// How often each way is gone, where nobody asks for another number.
+pub fn rounds(usual: usize) -> usize {
     let asked = std::env::var("CLAUDEBOX_ENDS").ok();
-    asked.and_then(|text| text.parse().ok()).unwrap_or(30)
+    asked.and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
 /// So many sessions at a time.
 const AT_A_TIME: usize = 4;
+
 /// What ends a session.
 #[derive(Clone, Copy)]
-enum End {
+pub enum End {
     /// The payload, when it is told to.
     Itself,
     /// Ctrl+C at the terminal, so often.
@@ -39,6 +41,8 @@ struct Traces {
     mark: String,
     beside: String,
     namespaces: BTreeSet<PathBuf>,
+    /// The brokers, which are in no namespace of the session's and name no launcher.
+    brokers: Vec<u32>,
     /// Processes that were there before it.
     older: BTreeSet<u32>,
 }
@@ -61,6 +65,7 @@ impl Traces {
             mark: mark.to_owned(),
             beside: format!("\0{launcher}\0"),
             namespaces: found.collect(),
+            brokers: brokers(launcher),
             older,
         };
         // bubblewrap's own namespaces in between, and all of the payload's.
@@ -75,6 +80,7 @@ impl Traces {
             let line = command_line(*pid);
             line.contains(&self.mark)
                 || (line.contains("claudebox-network") || line.contains("slirp4netns")) && line.contains(&self.beside)
+                || self.brokers.contains(pid) && line.contains("claudebox-broker")
                 || !namespaces(&pid.to_string()).is_disjoint(&self.namespaces)
         };
         let newer = processes().filter(|pid| there.contains(pid) && !self.older.contains(pid));
@@ -83,7 +89,7 @@ impl Traces {
 }
 
 /// One session, from its start to its end.
-fn session(test: &Test, number: usize, end: End, payload: &str, code: i32) {
+fn session(test: &Test, broker: bool, number: usize, end: End, payload: &str, code: i32) {
     let mark = format!("{}-{number}-", test.base().display());
     let payload = format!(": {mark}; {payload}");
     let test = boxed(test.clone(), "internet", ["sh", "-c", &payload]);
@@ -91,6 +97,7 @@ fn session(test: &Test, number: usize, end: End, payload: &str, code: i32) {
     let mut pty = Pty::start(&test);
     pty.wait_for("ready");
     let traces = Traces::of(pty.pid(), &mark, older);
+    assert_eq!(traces.brokers.len(), usize::from(broker));
     match end {
         End::Itself => pty.write("go\n"),
         End::Signal(signal) => send(pty.pid(), signal),
@@ -111,23 +118,36 @@ fn session(test: &Test, number: usize, end: End, payload: &str, code: i32) {
 
 /// The sessions of one way, some at a time, each line of them in a home of its own.
 fn all(user: User, end: End, payload: &str, code: impl Fn(usize) -> i32 + Sync) {
-    lab().on_machine(|| {
-        std::thread::scope(|scope| {
-            for line in 0..AT_A_TIME {
-                let code = &code;
-                scope.spawn(move || {
-                    let test = Test::new().who(user);
-                    for number in (line..rounds()).step_by(AT_A_TIME) {
-                        let code = code(number);
-                        session(&test, number, end, &payload.replace("[CODE]", &code.to_string()), code);
-                    }
-                });
-            }
-        });
+    let lines: Vec<Test> = std::iter::repeat_with(|| Test::new().who(user))
+        .take(AT_A_TIME)
+        .collect();
+    lab().on_machine(|| sessions(&lines, false, rounds(30), end, payload, &code));
+}
+
+/// The sessions of one way: each test is a line of them. With the broker, or without.
+pub fn sessions(
+    lines: &[Test],
+    broker: bool,
+    rounds: usize,
+    end: End,
+    payload: &str,
+    code: &(impl Fn(usize) -> i32 + Sync),
+) {
+    std::thread::scope(|scope| {
+        for (line, test) in lines.iter().enumerate() {
+            scope.spawn(move || {
+                for number in (line..rounds).step_by(lines.len()) {
+                    let code = code(number);
+                    let payload = payload.replace("[CODE]", &code.to_string());
+                    session(test, broker, number, end, &payload, code);
+                }
+            });
+        }
     });
 }
 
-const WAITS: &str = "echo ready; exec sleep 600";
+/// Waits for its end.
+pub const WAITS: &str = "echo ready; exec sleep 600";
 
 as_both! {
     /// The payload's own exit code comes through.

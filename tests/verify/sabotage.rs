@@ -165,6 +165,16 @@ fn in_own_files(test: &Test, script: &str, act: &(impl Fn(&Test) -> Run + Sync))
 
 /// Runs a test with one defence less.
 pub fn with_sabotage(test: &Test, name: &str) -> Run {
+    let world = if name == "no-rules" { World::Machine } else { World::Own };
+    sabotaged(test, name, world)
+}
+
+/// The same where the thread is by now.
+pub fn with_sabotage_here(test: &Test, name: &str) -> Run {
+    sabotaged(test, name, World::Here)
+}
+
+fn sabotaged(test: &Test, name: &str, world: World) -> Run {
     let base = test.base();
     let script = include_str!("sabotage")
         .replace("[SABOTAGE]", name)
@@ -174,9 +184,19 @@ pub fn with_sabotage(test: &Test, name: &str) -> Run {
     let socket = base.join("daemon-socket/socket");
     let _daemon = UnixListener::bind(&socket).expect("a socket");
     std::fs::set_permissions(&socket, PermissionsExt::from_mode(0o666)).expect("the test's own file");
-    if name == "no-rules" {
-        lab().on_machine(|| in_own_files(test, &script, &Test::start))
-    } else {
-        in_own_world(test, &script, &Test::start)
+    match world {
+        World::Machine => lab().on_machine(|| in_own_files(test, &script, &Test::start)),
+        World::Here => in_own_files(test, &script, &Test::start),
+        World::Own => in_own_world(test, &script, &Test::start),
     }
+}
+
+/// Where a test runs with one defence less.
+enum World {
+    /// A network with a loopback and nothing else.
+    Own,
+    /// The lab's machine.
+    Machine,
+    /// Where the thread is, which must be its alone.
+    Here,
 }

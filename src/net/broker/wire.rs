@@ -1,8 +1,7 @@
 //! The messages between the launcher and the broker, over one pair of sockets (`SOCK_SEQPACKET`): the broker's end is its
 //! standard input. One message each way:
 //!
-//! 1. launcher to broker: a [`Configuration`] as JSON, and with it (`SCM_RIGHTS`) the sockets that its `listeners` name, in that
-//!    order;
+//! 1. launcher to broker: an [`Order`] as JSON, and with it (`SCM_RIGHTS`) the sockets that it needs;
 //! 2. broker to launcher: an [`Answer`].
 //!
 //! After that the socket says one thing more: when the launcher's end is closed everywhere, the sandbox has ended, and the broker
@@ -19,8 +18,8 @@ pub const VERSION: u32 = 1;
 /// The longest message, in bytes. A list of a thousand names takes a quarter of it.
 pub const LENGTH_MAX: usize = 128 * 1024;
 
-/// How many listening sockets one message can carry (the kernel's limit is 253).
-pub const LISTENERS_MAX: usize = 16;
+/// How many listening sockets one message can carry.
+pub const LISTENERS_MAX: usize = crate::sys::handover::DESCRIPTORS_MAX;
 
 /// What a listening socket is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +70,34 @@ pub struct Placeholders {
     pub refresh: String,
 }
 
+/// What the program is started for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Order {
+    /// To serve a sandbox. The sockets are those of the `listeners`, in that order.
+    Serve(Box<Configuration>),
+    /// To make one call, as what is inside would. The socket is a connection.
+    Call(Call),
+}
+
+/// One request over a connection that was made inside, to try a broker that runs. Nothing of it is secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The name that the connection is for.
+    pub name: String,
+    /// What to ask for, by `GET`.
+    pub path: String,
+    /// The certificates (PEM) that are trusted, and no others.
+    pub certificates: String,
+    /// A header, its name and its value: the placeholder of the credential.
+    pub header: Option<(String, String)>,
+    /// How long the answer may take, in milliseconds.
+    pub patience: u64,
+}
+
 /// Everything the broker is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,6 +139,24 @@ pub enum Answer {
     },
     /// It does not: why, in one line.
     Error(String),
+    /// What came of a [`Call`].
+    Called(Called),
+}
+
+/// What came of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Called {
+    /// Who is at the other end does not prove to be who it should be: why.
+    Untrusted(String),
+    /// It does, and then the connection broke off: why.
+    Broken(String),
+    /// It does, and did not answer in time.
+    Late,
+    /// The service's answer.
+    Service(u16),
+    /// The broker's own answer in the service's place, and its words.
+    Broker(u16, String),
 }
 
 #[cfg(test)]

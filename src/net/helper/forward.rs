@@ -3,14 +3,12 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use rustix::io::IoSliceMut;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use crate::sys::handover;
 
 /// The most connections at one time; further ones are closed at once. What is inside cannot make this process grow without end.
 const CONNECTIONS_MAX: usize = 512;
@@ -35,20 +33,8 @@ pub fn run() -> u8 {
 /// One listening socket and the port that it stands for; `None` at the end.
 fn receive() -> io::Result<Option<(TcpListener, u16)>> {
     let mut port = [0; 2];
-    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let received = recvmsg(
-        io::stdin(),
-        &mut [IoSliceMut::new(&mut port)],
-        &mut ancillary,
-        RecvFlags::CMSG_CLOEXEC,
-    )?;
-    let socket: Option<OwnedFd> = ancillary.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut sockets) => sockets.next(),
-        _ => None,
-    });
-    Ok(match socket {
-        Some(socket) if received.bytes == port.len() => Some((socket.into(), u16::from_be_bytes(port))),
+    Ok(match handover::receive(io::stdin(), &mut port)? {
+        (length, Some(socket)) if length == port.len() => Some((socket.into(), u16::from_be_bytes(port))),
         _ => None,
     })
 }
