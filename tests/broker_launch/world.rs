@@ -2,7 +2,7 @@
 //! of an authority that the machine's user trusts.
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -48,7 +48,7 @@ pub fn world(test: impl FnOnce(&World) + Send) {
     let (api, front) = lab().internet.run(|| {
         servers::names_by(address.into(), move |name| match name {
             API | PLATFORM => Some(vec![address.octets()]),
-            "www.example.test" => Some(vec![[203, 0, 113, 10]]),
+            "www.example.test" | "mirror.example.test" => Some(vec![[203, 0, 113, 10]]),
             "rebind.example.test" => Some(vec![[192, 168, 77, 2]]),
             _ => None,
         });
@@ -75,6 +75,11 @@ fn certificates(directory: &str) {
 }
 
 impl World {
+    /// A directory that every user may read.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// The authority's certificate.
     pub fn authority(&self) -> PathBuf {
         self.directory.path().join("ca.pem")
