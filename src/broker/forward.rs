@@ -24,7 +24,7 @@ use crate::{fetching, token_exchange};
 const HANDSHAKE: Duration = Duration::from_secs(20);
 
 /// The longest body that is checked, in bytes: the service takes no longer one.
-const BODY_MAX: u32 = 32 << 20;
+const BODY_MAX: u32 = 32 * 1024 * 1024;
 const TOO_LONG: Refusal = "in this network a request's body is checked, and this one is longer than 32 MiB";
 
 /// Serves a connection until it ends.

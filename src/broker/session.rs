@@ -16,7 +16,7 @@ use crate::upstream::Upstream;
 use crate::{authority, rules};
 
 /// How much of bodies that are checked is held at one time, in bytes. A further one waits.
-const ROOM: usize = 64 << 20;
+const ROOM: usize = 64 * 1024 * 1024;
 
 /// The session.
 pub struct Session {
