@@ -43,28 +43,38 @@ fn tools(world: &World) -> [String; 2] {
 }
 
 as_both! {
-    /// curl, wget, git, npm, pip, node and a socket of python's reach it, and no variable says how.
+    /// curl, wget, git, npm, pip, node and a socket of python's reach it, and no variable says how. Another name of the same site
+    /// they reach once it is on the list, not before.
     fn programs_reach_a_named_host(user: User) {
         world(|world| {
             let certificate = site().display().to_string();
             let script = "env | grep -ci _proxy
                 cat /proc/net/dev | tail -n +3 | cut -d: -f1 | tr -d ' '
-                ca=/run/claudebox-certificates/extra.crt; site=https://www.example.test
-                curl -sS --cacert $ca $site/page.txt
-                wget -q -O - --ca-certificate=$ca $site/page.txt
-                git -c http.sslCAInfo=$ca clone -q $site/repository.git cloned && cat cloned/file
-                npm install --silent --no-audit --no-fund --no-update-notifier --cafile $ca --registry $site/ tiny > npm.log 2>&1 || cat npm.log
-                node -p \"require('tiny')\"
-                pip install -q --disable-pip-version-check --root-user-action=ignore --cert $ca --index-url $site/simple/ --target packages small > pip.log 2>&1 || cat pip.log
-                PYTHONPATH=packages python3 -c 'import small; print(small.said)'
-                node -e \"fetch('$site/page.txt').then(r => r.text()).then(t => process.stdout.write(t))\"
-                python3 -c 'import socket, ssl
+                ca=/run/claudebox-certificates/extra.crt; site=https://$name
+                try() { \"$@\" 2>/dev/null || echo \"not $1\"; }
+                try curl -sS --cacert $ca $site/page.txt
+                try wget -q -O - --ca-certificate=$ca $site/page.txt
+                try git -c http.sslCAInfo=$ca clone -q $site/repository.git cloned; cat cloned/file 2>/dev/null
+                try npm install --silent --no-audit --no-fund --no-update-notifier --fetch-retries 0 --cafile $ca --registry $site/ tiny > npm.log; grep not npm.log
+                try node -p \"require('tiny')\"
+                try pip install -q --disable-pip-version-check --root-user-action=ignore --retries 0 --cert $ca --index-url $site/simple/ --target packages small
+                PYTHONPATH=packages try python3 -c 'import small; print(small.said)'
+                try node -e \"fetch('$site/page.txt').then(r => r.text()).then(t => process.stdout.write(t))\"
+                try python3 -c 'import socket, ssl
 context = ssl.create_default_context(cafile=\"'$ca'\")
-tls = context.wrap_socket(socket.create_connection((\"www.example.test\", 443)), server_hostname=\"www.example.test\")
+tls = context.wrap_socket(socket.create_connection((\"'$name'\", 443)), server_hostname=\"'$name'\")
 tls.sendall(b\"GET /page.txt HTTP/1.0\\r\\nHost: www.example.test\\r\\n\\r\\n\")
 print(b\"\".join(iter(lambda: tls.recv(4096), b\"\")).decode().splitlines()[-1])'";
+            let ask = |more: &[&str], name: &str| {
+                let test = world.home(user).var("NODE_EXTRA_CA_CERTS", &certificate);
+                named_and(test, more, &format!("name={name}\n{script}"))
+            };
             let said = "0\nlo\na page\na page\ncommitted\nfrom npm\nfrom pip\na page\na page\n";
-            named(world.home(user).var("NODE_EXTRA_CA_CERTS", certificate), script).stdout(said).run();
+            let denied = "0\nlo\nnot curl\nnot wget\nnot git\nnot npm\nnot node\nnot pip\nnot python3\nnot node\nnot python3\n";
+            let other = "mirror.example.test";
+            ask(&[], "www.example.test").stdout(said).run();
+            ask(&[], other).stdout(denied).run();
+            ask(&["--allow-host", other], other).stdout(said).run();
         });
     }
 
