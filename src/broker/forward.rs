@@ -27,6 +27,8 @@ const HANDSHAKE: Duration = Duration::from_secs(20);
 const BODY_MAX: u32 = 32 * 1024 * 1024;
 const TOO_LONG: Refusal = "in this network a request's body is checked, and this one is longer than 32 MiB";
 
+const BROKEN: Refusal = "the request's body is not what its head says";
+
 /// Serves a connection until it ends.
 pub async fn serve(session: Arc<Session>, service: Service, name: Name, stream: TcpStream) {
     let Ok(Ok(tls)) = timeout(HANDSHAKE, session.acceptor.accept(stream)).await else {
@@ -106,9 +108,13 @@ async fn checked<'s>(
     let length = u32::try_from(length).ok().filter(|length| *length <= BODY_MAX);
     let length = length.ok_or((StatusCode::PAYLOAD_TOO_LARGE, TOO_LONG))?;
     let room = room.acquire_many(length).await.ok();
-    let whole = Limited::new(body, length as usize).collect().await;
-    let whole = whole.map_err(|_| (StatusCode::BAD_REQUEST, "the request's body is not what its head says"))?;
-    let whole = whole.to_bytes();
+    // Put together as it comes: kept in parts and then joined, it would take twice the room.
+    let mut whole = Vec::with_capacity(length as usize);
+    let mut body = Limited::new(body, length as usize);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| (StatusCode::BAD_REQUEST, BROKEN))?;
+        whole.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+    }
     fetching::body(&whole).map_err(forbidden)?;
     Ok((http::full(whole), room))
 }
@@ -128,9 +134,7 @@ async fn sent_on(session: &Session, name: &Name, request: Request<Body>) -> Resp
             }
             response
         }
-        Err(Failed::Broken(why)) if why.is_user() => {
-            http::refused(StatusCode::BAD_REQUEST, "the request's body is not what its head says")
-        }
+        Err(Failed::Broken(why)) if why.is_user() => http::refused(StatusCode::BAD_REQUEST, BROKEN),
         Err(why) => http::refused(StatusCode::BAD_GATEWAY, &format!("`{name}` cannot be reached: {why}")),
     }
 }
