@@ -10,8 +10,9 @@ use crate::net::{Internet, NAME_SERVER};
 use crate::style::{Style, Tone};
 use crate::trace::{DecisionId, Effect, Site, Trace};
 
-/// The widest column of names, enough for those of the bundled policy: a longer name of the user's shifts its own line alone.
-const NAME_WIDTH: usize = 56;
+/// The widest column of names, enough for `CLAUDE_SECURESTORAGE_CONFIG_DIR`: a longer name shifts its own line alone, so that
+/// the others fit a terminal of 80 columns.
+const NAME_WIDTH: usize = 31;
 /// The width of the column of values.
 const VALUE_WIDTH: usize = 20;
 

@@ -74,23 +74,23 @@ as_both! {
 // text: from the program
 const VARIABLES: &str = "\
 19 variables enter the sandbox:
-  HOME                                                  /tmp/claudebox-HOME…  fixed   the home directory keeps its path
-  USER                                                  [NAME]  fixed   the user's name
-  LOGNAME                                               [NAME]  fixed   the user's name
-  PWD                                                   /tmp/claudebox-HOME…  fixed   the working directory
-  XDG_RUNTIME_DIR                                       [RUNTIME]  fixed   an empty directory of the sandbox's own
-  CLAUDE_CONFIG_DIR                                     /tmp/claudebox-HOME…  fixed   this project's own state
-  CLAUDE_SECURESTORAGE_CONFIG_DIR                       /tmp/claudebox-HOME…  fixed   the login that all projects share
-  CLAUDE_CODE_SANDBOXED                                 1                     fixed   no trust prompt: the sandbox is the permission layer
-  PATH                                                  /tmp/claudebox-HOME…  policy  programs of the sandbox
-  SHELL                                                 /bin/bash             policy  the shell of commands
-  TZ                                                    Europe/Vienna         policy  the time zone; without it each start reads the whole database of zones
-  LANG                                                  C.UTF-8               policy  a locale that is always there
-  DISABLE_AUTOUPDATER                                   1                     policy  Claude Code is read only inside, and cannot update itself
+  HOME                             /tmp/claudebox-HOME…  fixed   the home directory keeps its path
+  USER                             [NAME]  fixed   the user's name
+  LOGNAME                          [NAME]  fixed   the user's name
+  PWD                              /tmp/claudebox-HOME…  fixed   the working directory
+  XDG_RUNTIME_DIR                  [RUNTIME]  fixed   an empty directory of the sandbox's own
+  CLAUDE_CONFIG_DIR                /tmp/claudebox-HOME…  fixed   this project's own state
+  CLAUDE_SECURESTORAGE_CONFIG_DIR  /tmp/claudebox-HOME…  fixed   the login that all projects share
+  CLAUDE_CODE_SANDBOXED            1                     fixed   no trust prompt: the sandbox is the permission layer
+  PATH                             /tmp/claudebox-HOME…  policy  programs of the sandbox
+  SHELL                            /bin/bash             policy  the shell of commands
+  TZ                               Europe/Vienna         policy  the time zone; without it each start reads the whole database of zones
+  LANG                             C.UTF-8               policy  a locale that is always there
+  DISABLE_AUTOUPDATER              1                     policy  Claude Code is read only inside, and cannot update itself
   CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL  1                     policy  no download at the first start of each project
-  SSL_CERT_FILE                                         /etc/ssl/certs/ca-c…  policy  the trusted certificates
-  NIX_SSL_CERT_FILE                                     /etc/ssl/certs/ca-c…  policy  the trusted certificates, for Nix
-  ANTHROPIC_API_KEY                                     ‹redacted, 23 bytes›  host    the login of Claude Code itself (secret)
-  EDITOR                                                vim                   host    the editor that commands call
-  TERM                                                  xterm-256color        host    what the terminal can do
+  SSL_CERT_FILE                    /etc/ssl/certs/ca-c…  policy  the trusted certificates
+  NIX_SSL_CERT_FILE                /etc/ssl/certs/ca-c…  policy  the trusted certificates, for Nix
+  ANTHROPIC_API_KEY                ‹redacted, 23 bytes›  host    the login of Claude Code itself (secret)
+  EDITOR                           vim                   host    the editor that commands call
+  TERM                             xterm-256color        host    what the terminal can do
 ";

@@ -6,6 +6,7 @@
 mod brokered;
 mod client;
 mod egress;
+mod fetching;
 mod life;
 mod login;
 mod names;

@@ -10,4 +10,4 @@ mod guard;
 mod sandbox;
 mod tools;
 mod verify;
-mod world;
+pub mod world;

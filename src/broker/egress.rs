@@ -103,7 +103,7 @@ async fn answer(session: &Session, name: &Name, request: Request<Incoming>) -> R
     }
     let mut headers = head.headers.clone();
     http::strip(&mut headers);
-    let made = http::made(&head, name, headers, body);
+    let made = http::made(&head, name, headers, http::streamed(body));
     match session.upstream.send(name, PLAIN, made).await {
         Ok(response) => http::passed_back(response),
         Err(why) => refuse(StatusCode::BAD_GATEWAY, &format!("`{name}` cannot be reached: {why}")),

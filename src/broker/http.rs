@@ -53,8 +53,8 @@ pub async fn serve<F: Future<Output = Response<Body>>>(
 
 /// A request for `name`, from what was understood of the one that came: nothing that was read otherwise here than upstream would
 /// read it can hide in it.
-pub fn made(head: &Parts, name: &Name, headers: HeaderMap, body: Incoming) -> Request<Body> {
-    let mut request = Request::new(streamed(body));
+pub fn made(head: &Parts, name: &Name, headers: HeaderMap, body: Body) -> Request<Body> {
+    let mut request = Request::new(body);
     *request.method_mut() = head.method.clone();
     let target = head.uri.path_and_query().cloned();
     *request.uri_mut() = target.map_or_else(Uri::default, Uri::from);
@@ -74,7 +74,7 @@ pub fn full(content: impl Into<Bytes>) -> Body {
 }
 
 /// One that is passed through as it comes, without the headers that can follow it.
-fn streamed(body: Incoming) -> Body {
+pub fn streamed(body: Incoming) -> Body {
     Data(body).boxed_unsync()
 }
 

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! launch -> session -> listen -+-> forward -> rules -> credential -> upstream      (brokered names: decrypted and judged)
+//!                              |      |'---> fetching             (in a network of named hosts)
 //!                              |      '----> token_exchange --^
 //!                              +-> egress --------------------> upstream::dial    (allowed names: carried over)
 //!                              '-> dns -> addresses                               (which name an address inside stands for)
@@ -26,6 +27,7 @@ mod credential;
 mod denied;
 mod dns;
 mod egress;
+mod fetching;
 mod forward;
 mod http;
 mod launch;

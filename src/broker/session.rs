@@ -6,6 +6,7 @@ use claudebox::net::name::{Name, Pattern};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use crate::addresses::Addresses;
@@ -13,6 +14,9 @@ use crate::credential::Credential;
 use crate::denied::Denied;
 use crate::upstream::Upstream;
 use crate::{authority, rules};
+
+/// How much of bodies that are checked is held at one time, in bytes. A further one waits.
+const ROOM: usize = 64 * 1024 * 1024;
 
 /// The session.
 pub struct Session {
@@ -28,6 +32,8 @@ pub struct Session {
     pub login: bool,
     /// What brokered requests are sent on to.
     pub upstream: Upstream,
+    /// Room for bodies that are checked, where hosts are reached by name alone: one permit a byte.
+    pub checked: Option<Semaphore>,
     /// Where refusals are told.
     pub denied: Denied,
 }
@@ -62,6 +68,7 @@ impl Session {
             upstream,
             placeholders: configuration.placeholders.clone(),
             login: configuration.login,
+            checked: configuration.allow.is_some().then(|| Semaphore::new(ROOM)),
             denied: Denied::open(configuration.log.as_deref())?,
             addresses: Addresses::new(brokered, allowed)?,
             acceptor,

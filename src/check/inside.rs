@@ -98,7 +98,7 @@ pub(super) fn nix(host: &Host, items: &mut Vec<Item>) {
             "it downloads by the host's own network, whatever network the sandbox has",
             "it shows its own environment to builds that ask, and deletes what nothing holds on to",
         ] {
-            let fix = "`--net none` keeps it outside, and so does a mask in your policy";
+            let fix = "`--net none` and `--net allowlist` keep it outside, and so does a mask in your policy";
             items.push(with_fix(Mark::Note, subject, risk, fix));
         }
     }

@@ -15,7 +15,8 @@ const CODE: &str = "nix-trust";
 
 impl Checker<'_> {
     /// Grants a mount of the daemon's directory. INVARIANT(nix-trust): by the guard where the daemon may trust the caller, and
-    /// not at all where that is not known, or where the sandbox is to have no network: the daemon has one.
+    /// not at all where that is not known, or where the sandbox is to reach nothing, or named hosts alone: the daemon reaches
+    /// whatever this host does.
     pub(super) fn nix_mount(&mut self, source: &HostPath, at: SandboxPath, writable: bool, decision: DecisionId) {
         let refused = |what: String| Diagnostic::new(CODE, format!("`{source}` {what}"));
         if writable {
@@ -38,8 +39,14 @@ impl Checker<'_> {
             Access::Withheld(why) => return self.nix_refused(refused(format!("cannot be shown: {why}")), decision),
             Access::Unasked => return self.nix_refused(refused("cannot be shown: it was not asked".into()), decision),
         };
-        if !matches!(self.draft.network, Some((Network::Internet | Network::Host, _))) {
-            let why = "the Nix daemon has a network, and this sandbox is to have none".to_string();
+        let too_far = match self.draft.network {
+            Some((Network::Internet | Network::Host, _)) => None,
+            Some((Network::Allowlist, _)) => {
+                Some("the Nix daemon fetches from any host, and this sandbox is to reach named hosts alone")
+            }
+            Some((Network::None, _)) | None => Some("the Nix daemon has a network, and this sandbox is to have none"),
+        };
+        if let Some(why) = too_far.map(str::to_string) {
             self.fates.insert(decision, Fate::Clamped { code: CODE, why });
             return;
         }

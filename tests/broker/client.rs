@@ -56,11 +56,12 @@ impl Client {
 
     /// Reads one answer.
     pub fn response(&mut self, without_body: bool) -> io::Result<Response> {
-        let head = head(&mut self.0)?;
+        let mut received = Received(&mut self.0);
+        let head = head(&mut received)?;
         let body = if without_body {
             Vec::new()
         } else {
-            body(&mut self.0, &head)?
+            body(&mut received, &head)?
         };
         Ok(Response::new(head, &body))
     }
@@ -69,6 +70,26 @@ impl Client {
     pub fn ask(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<Response> {
         self.write(bytes.as_ref())?;
         self.response(false)
+    }
+}
+
+/// What comes in, also where what went out could not all be sent: the stream's own reading would try that again first, and fail
+/// where the other side answered in the middle and closed.
+struct Received<'stream>(&'stream mut Tls);
+
+impl Read for Received<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Tls { conn, sock } = &mut *self.0;
+        loop {
+            match conn.reader().read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return read,
+            }
+            if conn.read_tls(sock)? == 0 {
+                return Ok(0);
+            }
+            conn.process_new_packets().map_err(io::Error::other)?;
+        }
     }
 }
 

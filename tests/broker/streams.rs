@@ -219,7 +219,7 @@ fn a_connection_that_upstream_closed_while_it_was_idle_costs_no_request() {
 }
 
 /// The memory that a broker has in use, in bytes.
-fn resident(broker: &Broker) -> u64 {
+pub fn resident(broker: &Broker) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", broker.child.id())).expect("a running broker");
     let line = status
         .lines()

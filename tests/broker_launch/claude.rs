@@ -296,4 +296,30 @@ as_both! {
             assert!(heard.contains("`www.example.test`") && heard.contains("is not on the list"), "{heard}");
         });
     }
+
+    /// Nothing that it sends there, a search of the web among it, is taken for a way to have the service fetch something.
+    fn nothing_of_claude_codes_own_is_refused_where_only_named_hosts_are_reached(user: User) {
+        world(|world| {
+            let test = with_key(user, world);
+            let options = ["--yes", "--quiet", "--net", "allowlist", "-p", "SEARCH:words:END"];
+            let run = test.clone().args(options).start();
+            assert!(run.stdout.starts_with("ECHO Web search results for query: \"words\"\n\nthe stub greets you\n"), "{run:?}");
+            let search = json!([{"max_uses": 8, "name": "web_search", "type": "web_search_20250305"}]);
+            assert!(world.api.turns().iter().any(|turn| turn.body["tools"] == search));
+            assert_eq!(denied(&test), Vec::<String>::new());
+        });
+    }
+}
+
+/// What the broker noted of requests that it refused.
+fn denied(test: &Test) -> Vec<String> {
+    let log = test
+        .snapshot()
+        .into_iter()
+        .find(|(path, _)| path.ends_with("denied.jsonl"));
+    let text = log.map_or_else(String::new, |(_, (_, text))| String::from_utf8(text).expect("text"));
+    text.lines()
+        .filter(|line| line.contains("\"request\""))
+        .map(str::to_owned)
+        .collect()
 }

@@ -48,7 +48,7 @@ pub fn world(test: impl FnOnce(&World) + Send) {
     let (api, front) = lab().internet.run(|| {
         servers::names_by(address.into(), move |name| match name {
             API | PLATFORM => Some(vec![address.octets()]),
-            "www.example.test" => Some(vec![[203, 0, 113, 10]]),
+            "www.example.test" | "mirror.example.test" => Some(vec![[203, 0, 113, 10]]),
             "rebind.example.test" => Some(vec![[192, 168, 77, 2]]),
             _ => None,
         });

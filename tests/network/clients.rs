@@ -49,7 +49,7 @@ impl Server {
         shell(&format!(
             "chmod 755 {root}; cd {root} && \
              openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj '/CN=claudebox test' \
-               -addext 'subjectAltName=DNS:www.example.test' -keyout key.pem -out certificate.pem 2>/dev/null && chmod 644 certificate.pem && \
+               -addext 'subjectAltName=DNS:www.example.test,DNS:mirror.example.test' -keyout key.pem -out certificate.pem 2>/dev/null && chmod 644 certificate.pem && \
              mkdir www && cd www && echo 'a page' > page.txt && \
              git init -q --bare repository.git && git init -q work && \
              (cd work && echo committed > file && git add file && git -c user.name=t -c user.email=t@example.test commit -qm m && \
@@ -66,7 +66,12 @@ impl Server {
              printf 'small.py,,\\nsmall-1.0.dist-info/METADATA,,\\nsmall-1.0.dist-info/WHEEL,,\\nsmall-1.0.dist-info/RECORD,,\\n' \
                > wheel/small-1.0.dist-info/RECORD && \
              python3 -c \"import shutil; shutil.make_archive('small', 'zip', 'wheel')\" && mv small.zip simple/small/small-1.0-py3-none-any.whl && \
-             echo '<a href=\"small-1.0-py3-none-any.whl\">small</a>' > simple/small/index.html"
+             echo '<a href=\"small-1.0-py3-none-any.whl\">small</a>' > simple/small/index.html && \
+             mkdir -p mini-1.0.0/src index/mi/ni && printf '[package]\nname = \"mini\"\nversion = \"1.0.0\"\nedition = \"2021\"\n' > mini-1.0.0/Cargo.toml && \
+             echo 'pub const SAID: &str = \"from cargo\";' > mini-1.0.0/src/lib.rs && tar -czf mini.crate mini-1.0.0 && rm -r mini-1.0.0 && \
+             echo '{{\"dl\":\"https://www.example.test:{port}/{{crate}}.crate\"}}' > index/config.json && \
+             printf '{{\"name\":\"mini\",\"vers\":\"1.0.0\",\"deps\":[],\"features\":{{}},\"yanked\":false,\"cksum\":\"%s\"}}\n' \
+               $(sha256sum mini.crate | cut -d' ' -f1) > index/mi/ni/mini"
         ));
         let path = |name: &str| directory.path().join(name);
         let mut child = lab().internet.run(|| {

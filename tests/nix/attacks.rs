@@ -168,13 +168,21 @@ fn what_remains_is_what_the_book_says() {
         "{seen}"
     );
     // None of it without the daemon.
-    for attack in ["U5", "U7"] {
-        let seen = boxed(&world, &home, &["--net", "none"], &salted(attack));
+    while hear.try_recv().is_ok() {}
+    for (attack, network) in [
+        ("U5", "none"),
+        ("U7", "none"),
+        ("U5", "allowlist"),
+        ("U6", "allowlist"),
+        ("U7", "allowlist"),
+    ] {
+        let seen = boxed(&world, &home, &["--net", network], &salted(attack));
         assert!(
             !seen.contains("answer-of") && !seen.contains("secret-of-the-daemon"),
             "{seen}"
         );
     }
+    assert!(hear.try_recv().is_err(), "a service of the host was reached");
     // And it is told beforehand.
     let audit =
         super::world::said(world.claudebox(&home, &["--yes", "--net", "internet", "--exec", "--", "true"])).stderr;

@@ -98,17 +98,23 @@ as_both! {
         assert_eq!((single.stdout.as_str(), single.exit), ("daemon\nnixpkgs=flake:nixpkgs\n\n", 0), "{}", single.stderr);
     }
 
-    /// Where there is to be no network there is no daemon: it has one.
+    /// Where there is to be no network, or named hosts alone, there is no daemon: it reaches whatever the host does.
     fn without_a_network_there_is_no_daemon(user: User) {
         let (world, home) = (World::usual(), Home::of(user));
         let line = "ls /nix; nix shell nixpkgs#hello -c hello 2>/dev/null || echo refused";
-        assert_eq!(world.inside_by(&home, &["--net", "none"], line), ok("store\nrefused\n"));
+        for network in ["none", "allowlist"] {
+            assert_eq!(world.inside_by(&home, &["--net", network], line), ok("store\nrefused\n"));
+        }
         // Nor where the profile says so, whatever the network.
         let strict = world.inside_by(&home, &["--profile", "strict", "--net", "host"], "ls -A /nix/var/nix/daemon-socket; echo on");
         assert_eq!((strict.stdout.as_str(), strict.exit), ("on\n", 0), "{}", strict.stderr);
-        let audit = said(world.claudebox(&home, &["--yes", "--net", "none", "--exec", "--", "true"])).stderr;
-        let text = "  /nix/var/nix/daemon-socket: the Nix daemon has a network, and this sandbox is to have none\n";
-        assert!(audit.contains(text), "{audit}");
+        for (network, why) in [
+            ("none", "the Nix daemon has a network, and this sandbox is to have none"),
+            ("allowlist", "the Nix daemon fetches from any host, and this sandbox is to reach named hosts alone"),
+        ] {
+            let audit = said(world.claudebox(&home, &["--yes", "--net", network, "--exec", "--", "true"])).stderr;
+            assert!(audit.contains(&format!("  /nix/var/nix/daemon-socket: {why}\n")), "{audit}");
+        }
     }
 
     /// The exit code passes, with the guard beside the sandbox too.

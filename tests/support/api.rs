@@ -7,6 +7,7 @@
 //! |---|---|
 //! | a tool's result | `ECHO ` and that result |
 //! | `RUN:command:END` | the Bash tool is asked to run the command |
+//! | `SEARCH:words:END` | the WebSearch tool is asked for them |
 //! | `SLOW:n` | one word a second for n seconds, then the plain answer |
 //! | `FAIL400` (401, 403, 500, 529) | that HTTP error, not to be tried again |
 //! | anything else | [`PLAIN`] |

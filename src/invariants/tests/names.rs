@@ -19,7 +19,7 @@ fn names(lines: &str) -> String {
 #[test]
 fn named_hosts_can_be_reached_and_nothing_else() {
     let lines = "net::allow_host(\"crates.io\", \"crates\"); net::allow_host(\"*.GitHub.com\", \"git\"); net::allow_host(\"crates.io.\", \"again\");\n    \
-                 net::allow(\"192.168.1.1:80\", \"the router\");";
+                 net::allow(\"192.168.1.1:80\", \"the router\"); net::allow_host_port(6379, \"redis\"); net::publish(3000, \"the server\");";
     let decided = decided(
         &names(lines),
         &host(|host| set(host, "HTTPS_PROXY", "http://proxy")),
@@ -85,11 +85,15 @@ fn named_hosts_can_be_reached_and_nothing_else() {
         .iter()
         .filter_map(|(id, fate)| Some(format!("{}: {fate:?}", decided.trace.get(*id)?.reason)))
         .collect();
-    assert_eq!(idle.len(), 4, "{idle:#?}");
+    assert_eq!(idle.len(), 6, "{idle:#?}");
+    let by_name =
+        |reason| format!("{reason}: Idle(\"the network is `allowlist`, in which hosts are opened by name alone\")");
     assert_eq!(
-        idle[2..4],
+        idle[2..6],
         [
-            "the router: Idle(\"the network is `allowlist`, in which hosts are opened by name alone\")".to_string(),
+            by_name("the router"),
+            by_name("redis"),
+            by_name("the server"),
             "all: Clamped { code: \"network\", why: \"in the network `allowlist` no proxy can be reached\" }".into(),
         ],
         "{idle:#?}"

@@ -15,6 +15,7 @@ fn host(access: Access) -> Rc<Host> {
         version: Some("2.26.3".into()),
         warnings: vec!["has a hole".into()],
     };
+    host.broker = Ok(HostPath::new("/usr/bin/claudebox-broker").unwrap());
     host.sockets = vec![HostPath::new(SOCKET).unwrap()];
     Rc::new(host)
 }
@@ -74,15 +75,26 @@ fn the_daemon_or_its_guard_is_shown() {
     );
 }
 
-/// The daemon has a network: where the sandbox is to have none, it has no daemon either.
+/// The daemon has this host's network: where the sandbox is to have none, or named hosts alone, it has no daemon either.
 #[test]
-fn no_network_means_no_daemon() {
-    for access in [Access::Open, Access::Guarded(guard())] {
-        assert_eq!(granted(access.clone(), SHOWN, "none"), (vec![], None));
-        let decided = decided(&policy(SHOWN, "none"), &host(access), &request());
-        let why = "the Nix daemon has a network, and this sandbox is to have none".to_string();
-        let clamped = Fate::Clamped { code: "nix-trust", why };
-        assert!(decided.verdict.fates.values().any(|fate| *fate == clamped));
+fn the_daemon_reaches_no_further_than_the_sandbox() {
+    let table = [
+        ("none", "the Nix daemon has a network, and this sandbox is to have none"),
+        (
+            "allowlist",
+            "the Nix daemon fetches from any host, and this sandbox is to reach named hosts alone",
+        ),
+    ];
+    for (network, why) in table {
+        for access in [Access::Open, Access::Guarded(guard())] {
+            assert_eq!(granted(access.clone(), SHOWN, network), (vec![], None));
+            let decided = decided(&policy(SHOWN, network), &host(access), &request());
+            let clamped = Fate::Clamped {
+                code: "nix-trust",
+                why: why.into(),
+            };
+            assert!(decided.verdict.fates.values().any(|fate| *fate == clamped));
+        }
     }
 }
 

@@ -134,9 +134,9 @@ let
           CC = "gcc";
           CARGO_BUILD_RUSTFLAGS = "-Clinker=gcc";
           buildPhase = "cargo build --frozen --release --bins";
-          # The machine's compiler names the machine's loader, which is in no sandbox of a Nix host.
+          # All programs, as nixpkgs does. The machine's compiler names the machine's loader, which is in no sandbox of a Nix host.
           installPhase = ''
-            install -D -t $out/bin target/release/${attributes.pname}
+            install -D -t $out/bin $(find target/release -maxdepth 1 -type f -executable)
             patchelf --set-interpreter "$(echo ${libraries}/lib/ld-linux-*)" --force-rpath --set-rpath ${libraries}/lib $out/bin/*
           '';
           script = ''

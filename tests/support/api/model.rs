@@ -11,7 +11,7 @@ use super::{PLAIN, Request, State, failure, reply};
 /// What the model is made to say.
 enum Said {
     Text { slow: u64, text: String },
-    Bash { command: String },
+    Tool { name: &'static str, input: Value },
 }
 
 pub(super) fn message(state: &State, request: &Request, writer: &mut impl Write) -> io::Result<()> {
@@ -29,17 +29,25 @@ pub(super) fn message(state: &State, request: &Request, writer: &mut impl Write)
             }
         }
     }
-    let has_bash = request.body["tools"]
-        .as_array()
-        .is_some_and(|tools| tools.iter().any(|tool| tool["name"] == "Bash"));
+    let has = |name: &str| {
+        let tools = request.body["tools"].as_array();
+        tools.is_some_and(|tools| tools.iter().any(|tool| tool["name"] == name))
+    };
+    let asked = |open, name| between(&turn.text, open, ":END").filter(|_| has(name));
     let said = if turn.is_result {
         Said::Text {
             slow: 0,
             text: format!("ECHO {}", turn.text),
         }
-    } else if let (true, Some(command)) = (has_bash, between(&turn.text, "RUN:", ":END")) {
-        Said::Bash {
-            command: command.to_owned(),
+    } else if let Some(command) = asked("RUN:", "Bash") {
+        Said::Tool {
+            name: "Bash",
+            input: json!({"command": command, "description": "what the test asked for"}),
+        }
+    } else if let Some(query) = asked("SEARCH:", "Bash") {
+        Said::Tool {
+            name: "WebSearch",
+            input: json!({"query": query}),
         }
     } else {
         let digits = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>();
@@ -69,16 +77,12 @@ pub(super) fn message(state: &State, request: &Request, writer: &mut impl Write)
     }
     (message["content"], message["stop_reason"]) = match said {
         Said::Text { text, .. } => (json!([{"type": "text", "text": text}]), json!("end_turn")),
-        Said::Bash { command } => (
-            json!([{"type": "tool_use", "id": format!("toolu_{number}"), "name": "Bash", "input": bash_input(&command)}]),
+        Said::Tool { name, input } => (
+            json!([{"type": "tool_use", "id": format!("toolu_{number}"), "name": name, "input": input}]),
             json!("tool_use"),
         ),
     };
     reply(writer, 200, &message)
-}
-
-fn bash_input(command: &str) -> Value {
-    json!({"command": command, "description": "what the test asked for"})
 }
 
 /// Sends the message as server-sent events.
@@ -110,13 +114,12 @@ fn stream(writer: &mut impl Write, message: &Value, said: &Said, number: u64) ->
             say(text)?;
             "end_turn"
         }
-        Said::Bash { command } => {
-            let block = json!({"type": "tool_use", "id": format!("toolu_{number}"), "name": "Bash", "input": {}});
+        Said::Tool { name, input } => {
+            let block = json!({"type": "tool_use", "id": format!("toolu_{number}"), "name": name, "input": {}});
             event("content_block_start", json!({"index": 0, "content_block": block}))?;
-            let input = bash_input(command).to_string();
             event(
                 "content_block_delta",
-                json!({"index": 0, "delta": {"type": "input_json_delta", "partial_json": input}}),
+                json!({"index": 0, "delta": {"type": "input_json_delta", "partial_json": input.to_string()}}),
             )?;
             "tool_use"
         }
