@@ -119,8 +119,8 @@ pub fn run(cli: &Cli) -> anyhow::Result<u8> {
         return Ok(exit);
     }
     let plan = decided.verdict.outcome.as_ref().map_err(Clone::clone)?;
-    let invocation = bwrap::invocation(plan);
     if cli.dry_run {
+        let invocation = bwrap::invocation(plan);
         output::result_bytes(&if cli.json {
             explain::json::dry_run::invocation(host.bwrap_name(), plan, &invocation).into_bytes()
         } else {
