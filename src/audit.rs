@@ -10,8 +10,8 @@ use crate::net::{Internet, NAME_SERVER};
 use crate::style::{Style, Tone};
 use crate::trace::{DecisionId, Effect, Site, Trace};
 
-/// The widest column of names, enough for `CLAUDE_SECURESTORAGE_CONFIG_DIR`: a longer name shifts its own line alone, so that
-/// the others fit a terminal of 80 columns.
+/// The width of the column of names, enough for `CLAUDE_SECURESTORAGE_CONFIG_DIR`, which every sandbox has: a longer name shifts
+/// its own line alone, so that the others fit a terminal of 80 columns.
 const NAME_WIDTH: usize = 31;
 /// The width of the column of values.
 const VALUE_WIDTH: usize = 20;
@@ -50,13 +50,6 @@ fn variables(plan: &Plan, trace: &Trace, style: Style) -> String {
         if count == 1 { "" } else { "s" }
     );
     let mut out = format!("{}\n", style.paint(Tone::Heading, &heading));
-    let longest = plan
-        .variables()
-        .keys()
-        .map(|name| name.to_string().chars().count())
-        .max()
-        .unwrap_or_default();
-    let width = longest.min(NAME_WIDTH);
     for (name, variable) in plan.variables() {
         let value = if variable.secret {
             leak::redacted(&variable.value)
@@ -69,7 +62,7 @@ fn variables(plan: &Plan, trace: &Trace, style: Style) -> String {
             Origin::Launcher => "fixed",
         };
         let line = format!(
-            "  {:<width$}  {:<VALUE_WIDTH$}  {origin:<6}  {}",
+            "  {:<NAME_WIDTH$}  {:<VALUE_WIDTH$}  {origin:<6}  {}",
             name.to_string(),
             value,
             reason(trace, variable.decision)

@@ -65,6 +65,17 @@ as_both! {
         assert_eq!(told, names.lines().map(str::to_owned).collect::<BTreeSet<_>>(), "variables");
     }
 
+    /// What a policy opens is told, and what it opens that nothing protects is not.
+    fn an_opening_is_told_where_it_opened_something(user: User) {
+        let policy = "fn mounts(host) {\n    base::mounts(host);\n    mount::open(host.project + \"/.envrc\", \"I look at it\");\n    \
+                      mount::open(host.project + \"/README\", \"nothing protects it\");\n}\n";
+        let test = home(user).policy(policy).file(".envrc", "").file("README", "");
+        let run = test.args(["--yes", "--net", "none", "--exec", "--", "true"]).start();
+        assert_eq!(run.exit, 0, "{run:?}");
+        let opened: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("  open ")).collect();
+        assert_eq!(opened, ["  open   [PROJECT]/.envrc  I look at it"]);
+    }
+
     /// With `--quiet` nothing is told.
     fn quiet_is_quiet(user: User) {
         home(user).args(["--yes", "--quiet", "--net", "none", "--exec", "--", "true"]).run();

@@ -15,12 +15,14 @@ mod judge;
 mod named;
 mod nested;
 mod parts;
+mod settings;
 mod surface;
 #[cfg(test)]
 mod tests;
 mod walk;
 
 use judge::Judge;
+use settings::Settings;
 
 pub use judge::RESERVED_COMMON_DIR;
 pub use surface::{Gap, Protection, Reservation, Surface, SurfaceItem, surface, surface_of_folder};
@@ -311,7 +313,7 @@ fn worktree(
     }
     judge.worktree_entry(&git_dir)?;
     // `core.bare` and `core.worktree` of the common configuration are the main work tree's alone.
-    let mut own = judge::Settings::default();
+    let mut own = Settings::default();
     if settings.per_worktree {
         judge.worktree_settings(&git_dir, &mut own)?;
     }

@@ -1,17 +1,22 @@
 //! The words in which a test of the program is written: what there is, what is run, and everything that must come of it.
 
+mod placeholders;
+mod shell;
+mod snapshot;
+
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 pub use super::running::Running;
 use super::running::{reader, wait};
-use super::user::{User, each, programs};
+use super::user::{User, programs};
+pub use snapshot::Snapshot;
 
 /// A home, a project in it, and one run of the program there. In every text `[HOME]`, `[PROJECT]`, `[BASE]` and `[BIN]` stand for the real paths.
 #[must_use = "a test that is not run proves nothing"]
@@ -38,9 +43,6 @@ pub struct Run {
     pub stderr: String,
     pub exit: i32,
 }
-
-/// Every file below a directory with its kind, mode and content.
-pub type Snapshot = BTreeMap<PathBuf, (u32, Vec<u8>)>;
 
 impl Test {
     /// An empty home with an empty project, the ordinary user, the environment `HOME PATH TERM USER` and nothing else.
@@ -278,31 +280,6 @@ impl Test {
         Running::start(self.command_of(&words))
     }
 
-    /// The same start as a line for a shell, from an environment emptied first.
-    pub fn shell_line(&self) -> String {
-        self.words()
-            .iter()
-            .map(|word| quote(word))
-            .fold(self.environment_line(""), |line, word| format!("{line} {word}"))
-    }
-
-    /// A line for a shell that starts another command from the same environment.
-    pub fn environment_line(&self, command: &str) -> String {
-        let text = |text: &OsString| text.to_str().expect("text in UTF-8").to_owned();
-        let pair = |(name, value): (&OsString, &OsString)| quote(&format!("{}={}", text(name), text(value)));
-        let pairs = self.environment().iter().map(pair).collect::<Vec<_>>();
-        format!("env -i {} {command}", pairs.join(" "))
-    }
-
-    /// Puts a line into a script, and returns the short command that becomes it: a terminal shows what is typed, and a long line would hide the rest.
-    pub fn script(&self, name: &str, line: &str) -> String {
-        self.hand_over();
-        let path = self.base.path().join(name);
-        std::fs::write(&path, format!("exec {line}\n")).expect("the test's own file");
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("the test's own file");
-        format!("sh {}", path.display())
-    }
-
     /// The same run in another project of the same home.
     pub fn beside(&self, path: &str) -> Self {
         std::fs::create_dir_all(self.at(path)).expect("the test's own directory");
@@ -310,29 +287,6 @@ impl Test {
             directory: path.to_owned(),
             ..self.clone()
         }
-    }
-
-    /// Everything in the home as it is now.
-    pub fn snapshot(&self) -> Snapshot {
-        let mut snapshot = Snapshot::new();
-        each(&self.base.path().join("home"), &mut |path| {
-            // What a session that ends removes meanwhile is not there.
-            let Ok(status) = std::fs::symlink_metadata(path) else {
-                return;
-            };
-            let content = if status.is_symlink() {
-                std::fs::read_link(path)
-                    .expect("a link that was just listed")
-                    .into_os_string()
-                    .into_encoded_bytes()
-            } else if status.is_file() {
-                std::fs::read(path).expect("a file that was just listed")
-            } else {
-                Vec::new()
-            };
-            snapshot.insert(path.to_owned(), (status.mode(), content));
-        });
-        snapshot
     }
 
     /// A start that is refused with this text, runs nothing and changes nothing: its payload would leave a mark.
@@ -367,31 +321,6 @@ impl Test {
              --- stderr expected:\n{}\n--- stderr seen:\n{}\n---",
             self.args, self.user, self.exit, run.exit, self.stdout, run.stdout, self.stderr, run.stderr
         );
-    }
-
-    /// Puts the real paths in.
-    pub fn fill(&self, text: &str) -> String {
-        self.places()
-            .into_iter()
-            .fold(text.to_owned(), |text, (name, path)| text.replace(name, &path))
-    }
-
-    /// Puts the placeholders in.
-    pub fn blank(&self, text: &str) -> String {
-        self.places()
-            .into_iter()
-            .fold(text.to_owned(), |text, (name, path)| text.replace(&path, name))
-    }
-
-    /// Longest path first, so that none is taken for another's beginning.
-    fn places(&self) -> [(&'static str, String); 4] {
-        let text = |path: &Path| path.to_str().expect("a path in ASCII").to_owned();
-        [
-            ("[PROJECT]", text(&self.project())),
-            ("[HOME]", text(&self.home())),
-            ("[BASE]", text(self.base.path())),
-            ("[BIN]", text(programs())),
-        ]
     }
 
     fn environment(&self) -> BTreeMap<OsString, OsString> {
@@ -459,9 +388,4 @@ impl Test {
             exit,
         }
     }
-}
-
-/// A word as bash reads it back.
-fn quote(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
 }

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::config::{self, Entry};
+use super::settings::Settings;
 use super::walk::walk;
 use super::{Forged, Layout, Repository};
 use crate::host::tree::{Kind, Node, Tree};
@@ -39,30 +40,6 @@ const NAMES: [&str; 14] = [
 
 pub(super) const REPAIR: &str = "if the work tree was moved, run `git worktree repair` in the main one";
 const OWNER: &str = "git refuses such a repository too (`safe.directory`); start claudebox as its owner";
-
-/// What a configuration says about where its repository is.
-#[derive(Debug, Default)]
-pub(super) struct Settings {
-    /// `core.bare`, where it is set.
-    pub(super) bare: Option<bool>,
-    /// `core.worktree`, where it is set, as written, and the file that sets it.
-    pub(super) work_tree: Option<(HostPath, Vec<u8>)>,
-    /// `extensions.worktreeConfig`: git reads `config.worktree` too.
-    pub(super) per_worktree: bool,
-}
-
-impl Settings {
-    fn take(&mut self, file: &HostPath, entries: &[Entry]) {
-        for entry in entries {
-            match (&*entry.section, &entry.subsection, entry.key.as_slice()) {
-                (b"core", None, b"bare") => self.bare = Some(entry.is_true()),
-                (b"core", None, b"worktree") => self.work_tree = entry.value.clone().map(|value| (file.clone(), value)),
-                (b"extensions", None, b"worktreeconfig") => self.per_worktree = entry.is_true(),
-                _ => {}
-            }
-        }
-    }
-}
 
 /// Who asks, and of which file system.
 #[derive(Debug)]

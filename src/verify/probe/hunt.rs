@@ -6,13 +6,12 @@
 )]
 
 use std::collections::VecDeque;
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::processes::entries;
+use super::processes::{entries, numbered};
 use crate::path::printable;
 use crate::verify::message::{Bytes, Found};
 use crate::verify::needles::Needles;
@@ -65,11 +64,7 @@ struct Hunt<'hunt> {
 impl Hunt<'_> {
     fn processes(&mut self) {
         let own = rustix::process::getpid().as_raw_nonzero().get();
-        for directory in entries(Path::new("/proc")) {
-            let Some(pid) = directory.file_name().and_then(OsStr::to_str) else {
-                continue;
-            };
-            let Ok(pid) = pid.parse::<i32>() else { continue };
+        for (pid, directory) in numbered() {
             self.found.processes += 1;
             for (file, what) in [("environ", "environment"), ("cmdline", "command line")] {
                 self.file(

@@ -27,10 +27,8 @@ pub(super) fn own_descriptors() -> Vec<(i32, String)> {
 
 /// All processes.
 pub(super) fn all(token: &str) -> Vec<Process> {
-    entries(Path::new("/proc"))
-        .iter()
-        .filter_map(|directory| {
-            let pid = directory.file_name()?.to_str()?.parse().ok()?;
+    numbered()
+        .map(|(pid, directory)| {
             let read = |name: &str| std::fs::read(directory.join(name)).unwrap_or_default();
             let mut environment = read("environ");
             let length = environment.len();
@@ -41,14 +39,21 @@ pub(super) fn all(token: &str) -> Vec<Process> {
             for descriptor in entries(&directory.join("fd")) {
                 environment.extend(behind(&descriptor));
             }
-            Some(Process {
+            Process {
                 pid,
                 name: String::from_utf8_lossy(&read("comm")).trim_end().to_string(),
                 environment: length,
                 canaries: canary::found(token, &environment),
-            })
+            }
         })
         .collect()
+}
+
+/// Each process's number and its directory.
+pub(super) fn numbered() -> impl Iterator<Item = (i32, PathBuf)> {
+    entries(Path::new("/proc"))
+        .into_iter()
+        .filter_map(|directory| Some((directory.file_name()?.to_str()?.parse().ok()?, directory)))
 }
 
 /// What a descriptor is called, and the start of its file. Only of a file: others wait for somebody who writes.
