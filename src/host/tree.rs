@@ -95,6 +95,10 @@ impl Unreadable {
     }
 }
 
+/// How often a file without a name is looked at. It is being removed, as the companion of another session does it, and where many
+/// sessions start and end its successor can be too; a file system that gives files no names is taken at its word in the end.
+const LOOKS_MAX: usize = 20;
+
 /// The host's file system.
 #[derive(Debug)]
 pub struct Tree {
@@ -189,12 +193,14 @@ impl Tree {
                 if let Some(node) = seen.borrow().get(path.as_os_str()) {
                     return Ok(node.clone());
                 }
-                let look = || std::fs::symlink_metadata(path);
-                // A file without a name was removed while it was looked at, as the companion of another session does it.
-                let found = match look() {
-                    Ok(metadata) if metadata.nlink() == 0 => look(),
-                    found => found,
-                };
+                let mut found = std::fs::symlink_metadata(path);
+                for _ in 1..LOOKS_MAX {
+                    if !found.as_ref().is_ok_and(|metadata| metadata.nlink() == 0) {
+                        break;
+                    }
+                    await_removals(path);
+                    found = std::fs::symlink_metadata(path);
+                }
                 let node = match found {
                     Ok(metadata) => Some(node_of(path, &metadata)?),
                     Err(error) if is_absence(&error) => None,
@@ -314,6 +320,13 @@ fn node_of(path: &Path, metadata: &std::fs::Metadata) -> Result<Node, Unreadable
         identity: (metadata.dev(), metadata.ino()),
         modified: metadata.mtime(),
     })
+}
+
+/// Waits for whoever is removing something beside `path`: the kernel lets nobody read a directory meanwhile.
+#[expect(clippy::disallowed_methods, reason = "this module is the reader of the file system")]
+fn await_removals(path: &Path) {
+    let beside = path.parent().map(std::fs::read_dir);
+    let _ = beside.and_then(|entries| entries.ok()?.next());
 }
 
 fn is_absence(error: &io::Error) -> bool {
