@@ -6,6 +6,7 @@ pub mod declared;
 mod described;
 mod environment;
 pub mod git;
+mod kernel;
 mod locale;
 pub mod mounts;
 pub mod namespaces;
@@ -168,6 +169,7 @@ impl Host {
         }
         let (uid, gid) = sys::ids();
         let home = existing(&tree, dirs::home_dir().as_deref(), "home directory")?;
+        tree.survey(home.as_path());
         let directory = existing(&tree, std::env::current_dir().ok().as_deref(), "working directory")?;
         let executable = existing(&tree, std::env::current_exe().ok().as_deref(), "claudebox program")?;
         readable(&directory)?;

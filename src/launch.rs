@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
-use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::bwrap::{Content, Invocation, Word};
@@ -220,11 +220,10 @@ fn prepare(
 /// A file in memory that exec keeps open; bubblewrap reads it and closes it before the command starts.
 fn memory_file(content: &[u8]) -> io::Result<OwnedFd> {
     let file = memfd_create("claudebox", MemfdFlags::empty())?;
-    let mut rest = content;
-    while !rest.is_empty() {
-        let written = rustix::io::write(&file, rest)?;
-        rest = rest.get(written..).unwrap_or_default();
+    let mut written = 0;
+    while let Some(rest) = content.get(written..).filter(|rest| !rest.is_empty()) {
+        // At its place, so that the reader begins at the start.
+        written += rustix::io::pwrite(&file, rest, written as u64)?;
     }
-    seek(&file, SeekFrom::Start(0))?;
     Ok(file)
 }

@@ -7,9 +7,10 @@ use claudebox::cli::Cli;
 use claudebox::diagnostic::Refusal;
 use claudebox::launch::verify;
 use claudebox::net::helper;
-use claudebox::{EXIT_REFUSED, EXIT_USAGE, init, output};
+use claudebox::{EXIT_REFUSED, EXIT_USAGE, init, memory, output};
 
 fn main() -> ExitCode {
+    memory::grow_in_steps();
     let mut words = std::env::args_os();
     let program = words.next();
     let words: Vec<OsString> = words.collect();

@@ -46,6 +46,18 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
+/// How much more than is needed the heap grows at a time, in bytes. Untouched memory costs nothing; each growth asks the kernel.
+const STEP: libc::c_int = 1024 * 1024;
+
+/// Lets the heap grow in large steps, and not shrink in between.
+pub fn grow_in_steps() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: the call takes two integers, and is made before there is a second thread.
+    unsafe {
+        libc::mallopt(libc::M_TOP_PAD, STEP)
+    };
+}
+
 /// A thread that ends has no counter any more, and needs none.
 fn count(more: usize, less: usize) {
     let _ = HELD.try_with(|held| held.set(held.get().wrapping_add(more).wrapping_sub(less)));

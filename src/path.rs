@@ -18,23 +18,25 @@ impl fmt::Display for Malformed {
 
 /// Whether a path is absolute and holds neither an empty component nor a dot nor two: most are, and need no taking apart.
 fn is_normal(bytes: &[u8]) -> bool {
-    !bytes.contains(&0) && (bytes == b"/" || components_are_plain(bytes))
+    bytes == b"/" || bytes.strip_prefix(b"/").is_some_and(are_components)
 }
 
-fn components_are_plain(bytes: &[u8]) -> bool {
-    bytes.strip_prefix(b"/").is_some_and(|rest| {
-        rest.split(|byte| *byte == b'/')
-            .all(|component| !matches!(component, b"" | b"." | b".."))
-    })
-}
-
-/// The path itself where it is normal already, else made normal.
-fn normal(path: PathBuf) -> Result<PathBuf, Malformed> {
-    if is_normal(path.as_os_str().as_bytes()) {
-        Ok(path)
-    } else {
-        absolute(&path)
+/// Whether these are components with a slash between each two, none of them empty, a dot or two, and no NUL among them. In one
+/// pass: every path of a launch comes by here, most of them several times.
+fn are_components(bytes: &[u8]) -> bool {
+    let (mut length, mut dots) = (0_usize, 0_usize);
+    for byte in bytes.iter().chain(b"/") {
+        match byte {
+            0 => return false,
+            b'/' if length == 0 || (length == dots && length <= 2) => return false,
+            b'/' => (length, dots) = (0, 0),
+            byte => {
+                length += 1;
+                dots += usize::from(*byte == b'.');
+            }
+        }
     }
+    true
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Malformed> {
@@ -62,12 +64,21 @@ fn absolute(path: &Path) -> Result<PathBuf, Malformed> {
     }
 }
 
-/// Whether a normal absolute path is `base` or below it: its bytes begin with `base`'s, and a component ends there.
+/// Whether a normal absolute path is `base` or below it.
 fn within(path: &OsStr, base: &OsStr) -> bool {
-    match path.as_bytes().strip_prefix(base.as_bytes()) {
-        Some(rest) => rest.is_empty() || rest.starts_with(b"/") || base == "/",
-        None => false,
-    }
+    below(path, base).is_some()
+}
+
+/// What follows `base` in a normal absolute path that is `base` or below it: its bytes begin with `base`'s, and a component
+/// ends there.
+fn below<'path>(path: &'path OsStr, base: &OsStr) -> Option<&'path OsStr> {
+    let rest = path.as_bytes().strip_prefix(base.as_bytes())?;
+    let rest = match rest.strip_prefix(b"/") {
+        Some(rest) => rest,
+        None if rest.is_empty() || base == "/" => rest,
+        None => return None,
+    };
+    Some(OsStr::from_bytes(rest))
 }
 
 macro_rules! absolute_path {
@@ -145,7 +156,12 @@ macro_rules! absolute_path {
                     joined.push("/");
                 }
                 joined.push(name.as_ref());
-                normal(PathBuf::from(joined)).map(Self)
+                let joined = PathBuf::from(joined);
+                // What it is joined to is normal already.
+                if are_components(name.as_ref().as_os_str().as_bytes()) {
+                    return Ok(Self(joined));
+                }
+                absolute(&joined).map(Self)
             }
 
             /// The directory that holds this path; `None` for the root.
@@ -169,7 +185,7 @@ macro_rules! absolute_path {
             /// What follows `base` in this path; `None` where this path is not within `base`.
             #[must_use]
             pub fn below(&self, base: &Self) -> Option<&Path> {
-                self.0.strip_prefix(&base.0).ok()
+                below(self.0.as_os_str(), base.0.as_os_str()).map(Path::new)
             }
 
             /// The path and all directories above it, the longest first.
@@ -180,7 +196,8 @@ macro_rules! absolute_path {
             /// How many components the path has below the root.
             #[must_use]
             pub fn depth(&self) -> usize {
-                self.0.components().count().saturating_sub(1)
+                let slashes = self.0.as_os_str().as_bytes().iter().filter(|byte| **byte == b'/');
+                if self.0.as_os_str() == "/" { 0 } else { slashes.count() }
             }
         }
 

@@ -232,9 +232,9 @@ fn engine(tests: &Source, shared: &Shared, budget: &Rc<Budget>) -> Engine {
 }
 
 fn register(module: &mut Module, word: &'static Word, tests: &Source, shared: &Shared) {
-    let (layer, shared) = (tests.layer.clone(), Rc::clone(shared));
+    let (tests, shared) = (tests.clone(), Rc::clone(shared));
     let run = move |context: &NativeCallContext, values: &[Dynamic]| -> Result<(), Box<EvalAltResult>> {
-        let site = site_of(&layer, context.call_source(), context.call_position());
+        let site = site_of(&tests, context.call_position());
         let mut state = shared.borrow_mut();
         said(word, &mut state, values).map_err(|(message, decided)| {
             let mut error = Diagnostic::new("policy-test", message).at(site, "");

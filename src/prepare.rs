@@ -10,6 +10,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::rc::Rc;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, fstat, mkdirat, openat, statat, unlinkat};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
@@ -84,8 +85,9 @@ impl Drop for OwnAlone {
 /// One attempt; `None` where something that was there at its beginning was taken away.
 fn once(plan: &Plan, uid: u32, state: &HostPath) -> Result<Option<Held>, Diagnostic> {
     let mut held = Held::default();
+    let mut maker = Maker::new(uid, state);
     for preparation in plan.preparations() {
-        let done = Maker { uid, state }.make(preparation);
+        let done = maker.make(preparation);
         match done {
             Ok(lock) => held.lock = lock.or(held.lock),
             Err(Stop::Vanished) => return Ok(None),
@@ -117,14 +119,24 @@ fn failed(what: &str, path: &HostPath, error: Errno) -> Stop {
 struct Maker<'run> {
     uid: u32,
     state: &'run HostPath,
+    /// The directory that was opened last: most steps are in it or below it.
+    last: Option<(HostPath, Rc<OwnedFd>)>,
 }
 
-impl Maker<'_> {
-    fn make(&self, preparation: &Preparation) -> Result<Option<OwnedFd>, Stop> {
+impl<'run> Maker<'run> {
+    fn new(uid: u32, state: &'run HostPath) -> Self {
+        let last = None;
+        Self { uid, state, last }
+    }
+
+    fn make(&mut self, preparation: &Preparation) -> Result<Option<OwnedFd>, Stop> {
         let path = preparation.path();
         let (directory, name) = self.parent(path)?;
         match preparation {
-            Preparation::Directory(_) | Preparation::Existing(_) => self.directory(&directory, name, path)?,
+            Preparation::Directory(_) | Preparation::Existing(_) => {
+                let open = self.directory(&directory, name, path)?;
+                self.last = Some((path.clone(), Rc::new(open)));
+            }
             Preparation::Lock(_) => return self.lock(&directory, name, path).map(Some),
             Preparation::File { content, .. } => {
                 write_new(&directory, name, content).map_err(|error| vanished("write", path, error))?;
@@ -141,18 +153,24 @@ impl Maker<'_> {
     }
 
     /// Opens the directory that holds a path of the state.
-    fn parent<'path>(&self, path: &'path HostPath) -> Result<(OwnedFd, &'path OsStr), Stop> {
+    fn parent<'path>(&mut self, path: &'path HostPath) -> Result<(Rc<OwnedFd>, &'path OsStr), Stop> {
         let outside = || Stop::from(Diagnostic::new("internal", format!("`{path}` is no part of the state")));
-        let home = self.state.parent().ok_or_else(outside)?;
         let (parent, name) = path.parent().zip(path.name()).ok_or_else(outside)?;
-        let below = parent.below(&home).ok_or_else(outside)?.to_path_buf();
-        let mut open =
-            openat(CWD, home.as_path(), DIRECTORY, Mode::empty()).map_err(|error| failed("open", &home, error))?;
-        let mut place = home;
+        let (mut place, mut open) = match self.last.take() {
+            Some(last) if parent.within(&last.0) => last,
+            _ => {
+                let home = self.state.parent().ok_or_else(outside)?;
+                let open = openat(CWD, home.as_path(), DIRECTORY, Mode::empty());
+                let open = open.map_err(|error| failed("open", &home, error))?;
+                (home, Rc::new(open))
+            }
+        };
+        let below = parent.below(&place).ok_or_else(outside)?.to_path_buf();
         for step in &below {
             place = place.join(step).map_err(|_| outside())?;
-            open = self.open(&open, step, &place)?;
+            open = Rc::new(self.open(&open, step, &place)?);
         }
+        self.last = Some((place, Rc::clone(&open)));
         Ok((open, name))
     }
 
@@ -189,13 +207,13 @@ impl Maker<'_> {
         }
     }
 
-    fn directory(&self, parent: &OwnedFd, name: &OsStr, path: &HostPath) -> Result<(), Stop> {
+    fn directory(&self, parent: &OwnedFd, name: &OsStr, path: &HostPath) -> Result<OwnedFd, Stop> {
         match mkdirat(parent, name, Mode::RWXU) {
             // Just made; or it was there, or another launch was faster.
-            Ok(()) | Err(Errno::EXIST) => self.open(parent, name, path).map(drop),
+            Ok(()) | Err(Errno::EXIST) => self.open(parent, name, path),
             // A file system without write access that has the directory says this first.
             Err(error) => match self.open(parent, name, path) {
-                Ok(_) => Ok(()),
+                Ok(open) => Ok(open),
                 Err(Stop::Vanished) => Err(vanished("make the directory", path, error)),
                 Err(stop) => Err(stop),
             },
@@ -204,13 +222,15 @@ impl Maker<'_> {
 
     /// Takes the instance's lock, and makes sure that it is still the instance's: a `--gc` moves an instance away while it
     /// alone holds the lock, and who waited for that holds the lock of something that is no more.
-    fn lock(&self, parent: &OwnedFd, name: &OsStr, path: &HostPath) -> Result<OwnedFd, Stop> {
+    fn lock(&mut self, parent: &OwnedFd, name: &OsStr, path: &HostPath) -> Result<OwnedFd, Stop> {
         let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let file =
             openat(parent, name, flags, Mode::RUSR | Mode::WUSR).map_err(|error| vanished("open", path, error))?;
         sys::lock_wait(&file, Lock::Shared)
             .map_err(|error| failed("lock", path, Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
         let ours = fstat(&file).map_err(|error| failed("look at", path, error))?;
+        // By its name, from the home on: the directory that is open may have another name by now.
+        self.last = None;
         let (parent, name) = self.parent(path)?;
         match statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(there) if (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino) => Ok(file),
@@ -236,8 +256,9 @@ pub fn record(path: &HostPath, content: &[u8], uid: u32, state: &HostPath) -> Re
         content: content.to_vec(),
         says: "",
     });
+    let mut maker = Maker::new(uid, state);
     for step in &steps {
-        match (Maker { uid, state }).make(step) {
+        match maker.make(step) {
             Ok(_) => {}
             Err(Stop::Failed(error)) => return Err(*error),
             Err(Stop::Vanished) => {

@@ -50,7 +50,7 @@ pub fn described(tree: Tree) -> Rc<Host> {
         bwrap: Ok(path("/usr/bin/bwrap")),
         broker: Err(Diagnostic::new(program::BROKER.name, "the broker is not installed")),
         network: Network {
-            own: Ok(Vec::new()),
+            own: Ok(Vec::new()).into(),
             resolver: Resolver::parse(b"nameserver 192.168.1.1\nsearch lan\n"),
             slirp: Ok(path("/usr/bin/slirp4netns")),
             tun: Ok(()),

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use rustix::thread::{SecureComputingMode, secure_computing_mode};
+
 use super::tree::Tree;
 
 /// AppArmor's switch: 1 where only programs with a profile that says so get privileges in a user namespace.
@@ -30,9 +32,7 @@ impl Namespaces {
         if uid != 0 && value(APPARMOR).starts_with(b"1") {
             return Self::Chosen;
         }
-        let filtered = tree
-            .read_start(Path::new("/proc/self/status"), 4096)
-            .is_ok_and(|status| !status.split(|byte| *byte == b'\n').any(|line| line == b"Seccomp:\t0"));
+        let filtered = !matches!(secure_computing_mode(), Ok(SecureComputingMode::Disabled));
         let forbidden = value(CLONE).starts_with(b"0") || value(MAXIMUM).starts_with(b"0");
         if filtered || forbidden {
             Self::Doubtful

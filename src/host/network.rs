@@ -1,6 +1,7 @@
 //! What is known about the host's network: its own addresses, its name servers, and what a network of the sandbox's own needs.
 //! Nothing is sent to anyone.
 
+use std::cell::OnceCell;
 use std::path::Path;
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
@@ -23,8 +24,8 @@ const TUN: &str = "/dev/net/tun";
 /// The facts.
 #[derive(Clone, Debug)]
 pub struct Network {
-    /// The host's own addresses, or why they are not known.
-    pub own: Result<Vec<Own>, String>,
+    /// The host's own addresses, or why they are not known; empty until [`Self::own`] looks.
+    pub own: OnceCell<Result<Vec<Own>, String>>,
     /// The name servers.
     pub resolver: Resolver,
     /// What attaches a network, or why there is none.
@@ -38,11 +39,17 @@ impl Network {
     #[must_use]
     pub fn look(search: &Search) -> Self {
         Self {
-            own: own_addresses(),
+            own: OnceCell::new(),
             resolver: Resolver::parse(&resolv_conf(search.tree).unwrap_or_default()),
             slirp: search.find(&SLIRP4NETNS),
             tun: tun(),
         }
+    }
+
+    /// The host's own addresses, or why they are not known. They are looked at when they are first asked for: only a network of
+    /// the sandbox's own needs them.
+    pub fn own(&self) -> &Result<Vec<Own>, String> {
+        self.own.get_or_init(own_addresses)
     }
 }
 

@@ -1,5 +1,4 @@
 //! The Unix sockets that processes of the host have bound right now, as the kernel lists them (proc_net_unix(5)).
-#![expect(clippy::disallowed_methods, reason = "a fact about the host")]
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -9,7 +8,7 @@ use crate::path::HostPath;
 /// The paths of all bound sockets that have one. Where the list cannot be read only the well-known places are known.
 #[must_use]
 pub fn bound() -> Vec<HostPath> {
-    std::fs::read("/proc/net/unix")
+    super::kernel::list("/proc/net/unix")
         .map(|list| parse(&list))
         .unwrap_or_default()
 }

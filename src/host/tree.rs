@@ -1,6 +1,7 @@
 //! The host's file system as the later stages may see it: what a path is, never through a symlink that was not asked for.
 //! A described tree of a test and the real one answer the same questions, so every later stage is a function of values.
 
+mod listing;
 mod read;
 mod resolve;
 mod search;
@@ -12,15 +13,18 @@ mod search;
 mod tests;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsString;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use ahash::AHashMap;
+
 use crate::path::{HostPath, printable};
 
+use listing::Listing;
 pub use search::Found;
 
 /// What kind of file a path names.
@@ -104,14 +108,19 @@ const LOOKS_MAX: usize = 20;
 pub struct Tree {
     source: Source,
     /// Directories whose way was followed before: a launch asks about hundreds of paths in a few directories.
-    resolved: RefCell<HashMap<OsString, Rc<Resolved>>>,
+    resolved: RefCell<AHashMap<OsString, Rc<Resolved>>>,
 }
 
 /// Where the answers come from.
 #[derive(Debug)]
 enum Source {
     /// The kernel. What was looked at once is remembered, so that one run sees one state of it.
-    Real(RefCell<HashMap<OsString, Option<Node>>>),
+    Real {
+        /// Paths that were looked at.
+        seen: RefCell<AHashMap<OsString, Option<Node>>>,
+        /// Directories whose names were all read.
+        surveyed: RefCell<AHashMap<OsString, Listing>>,
+    },
     /// A description: every path that exists, and the content of files.
     Described(BTreeMap<PathBuf, (Node, Vec<u8>)>),
 }
@@ -120,7 +129,10 @@ impl Tree {
     /// The real file system.
     #[must_use]
     pub fn real() -> Self {
-        Self::from(Source::Real(RefCell::new(HashMap::new())))
+        Self::from(Source::Real {
+            seen: RefCell::default(),
+            surveyed: RefCell::default(),
+        })
     }
 
     /// An empty described tree: only `/`.
@@ -133,7 +145,7 @@ impl Tree {
     fn from(source: Source) -> Self {
         Self {
             source,
-            resolved: RefCell::new(HashMap::new()),
+            resolved: RefCell::default(),
         }
     }
 
@@ -176,7 +188,7 @@ impl Tree {
     pub fn described_paths(&self) -> Vec<PathBuf> {
         match &self.source {
             Source::Described(nodes) => nodes.keys().cloned().collect(),
-            Source::Real(_) => Vec::new(),
+            Source::Real { .. } => Vec::new(),
         }
     }
 
@@ -189,9 +201,14 @@ impl Tree {
     pub fn node(&self, path: &Path) -> Result<Option<Node>, Unreadable> {
         match &self.source {
             Source::Described(nodes) => Ok(nodes.get(path).map(|(node, _)| node.clone())),
-            Source::Real(seen) => {
+            Source::Real { seen, .. } => {
                 if let Some(node) = seen.borrow().get(path.as_os_str()) {
                     return Ok(node.clone());
+                }
+                if let (Some(directory), Some(name)) = (path.parent(), path.file_name())
+                    && self.lacks(directory, name)
+                {
+                    return Ok(None);
                 }
                 let mut found = std::fs::symlink_metadata(path);
                 for _ in 1..LOOKS_MAX {
@@ -217,7 +234,7 @@ impl Tree {
     pub fn write_protected(&self, path: &Path) -> bool {
         match &self.source {
             Source::Described(_) => false,
-            Source::Real(_) => rustix::fs::statvfs(path)
+            Source::Real { .. } => rustix::fs::statvfs(path)
                 .is_ok_and(|answer| answer.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY)),
         }
     }
@@ -240,20 +257,51 @@ impl Tree {
                     }
                 }
             }
-            Source::Real(_) => match std::fs::read_dir(path) {
-                Ok(found) => {
-                    for entry in found {
-                        let entry = entry.map_err(|error| unreadable(path, &error))?;
-                        let file_type = entry.file_type().map_err(|error| unreadable(path, &error))?;
-                        entries.push((entry.file_name(), file_type.is_dir()));
-                    }
+            Source::Real { surveyed, .. } => {
+                if let Some(listing) = surveyed.borrow().get(path.as_os_str()) {
+                    return Ok(listing.entries().to_vec());
                 }
-                Err(error) if is_absence(&error) => {}
-                Err(error) => return Err(unreadable(path, &error)),
-            },
+                match std::fs::read_dir(path) {
+                    Ok(found) => {
+                        for entry in found {
+                            let entry = entry.map_err(|error| unreadable(path, &error))?;
+                            let file_type = entry.file_type().map_err(|error| unreadable(path, &error))?;
+                            entries.push((entry.file_name(), file_type.is_dir()));
+                        }
+                    }
+                    Err(error) if is_absence(&error) => {}
+                    Err(error) => return Err(unreadable(path, &error)),
+                }
+            }
         }
         entries.sort();
         Ok(entries)
+    }
+
+    /// Reads all names in a directory that many paths are asked for in: what is not among them needs no look of its own. Does
+    /// nothing where it cannot be read.
+    pub fn survey(&self, directory: &Path) {
+        if let Source::Real { surveyed, .. } = &self.source
+            && !surveyed.borrow().contains_key(directory.as_os_str())
+            && let Ok(entries) = self.entries(directory)
+        {
+            let key = directory.as_os_str().to_os_string();
+            surveyed.borrow_mut().insert(key, Listing::of(entries));
+        }
+    }
+
+    /// Whether a directory is known not to hold a name; false says nothing.
+    #[must_use]
+    pub fn lacks(&self, directory: &Path, name: &OsStr) -> bool {
+        match &self.source {
+            Source::Described(_) => false,
+            Source::Real { surveyed, .. } => {
+                let surveyed = surveyed.borrow();
+                surveyed
+                    .get(directory.as_os_str())
+                    .is_some_and(|names| names.lacks(name))
+            }
+        }
     }
 
     /// Where a written path leads, if anything is there: for a path that git's files hold, which may go up by `..`.

@@ -1,9 +1,13 @@
 //! What no mount may show: secrets, claudebox's own directories, daemon sockets. All by canonical path, and by each further
 //! place at which the host has mounted them, so that two paths are the same place exactly when their bytes are the same.
 
-use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsString;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::ops::Bound;
+use std::path::Path;
+
+use ahash::AHashMap;
 
 use crate::draft::Secret;
 use crate::floor;
@@ -104,14 +108,28 @@ impl HiddenPaths {
     }
 }
 
-/// The directories of the floor that were read, by the path that the floor writes.
-#[derive(Default)]
-struct Listings(HashMap<String, Listing>);
+/// Directories in which the floor names so many places that reading all names there costs less than asking for each. Not
+/// `/tmp`, where thousands of others can be.
+const SURVEYED: [&str; 8] = [
+    "~",
+    "~/.config",
+    "~/.local/share",
+    "/etc",
+    "/run",
+    "/run/systemd",
+    "/run/user/%U",
+    "/var/lib",
+];
 
-impl Listings {
+/// The directories of the floor, by the path that the floor writes: the canonical one where there is one.
+#[derive(Default)]
+struct Directories(AHashMap<String, Option<HostPath>>);
+
+impl Directories {
     /// The place of a path of the floor, below the canonical path of its directory; `None` where nothing is there.
     fn place(&mut self, host: &Host, path: &str) -> Option<HostPath> {
-        let (parent, name) = path.rsplit_once('/')?;
+        let slash = path.bytes().rposition(|byte| byte == b'/')?;
+        let (parent, name) = (path.get(..slash)?, path.get(slash + 1..)?);
         if !self.0.contains_key(parent) {
             let directory = match parent {
                 "" => Some(HostPath::root()),
@@ -119,45 +137,35 @@ impl Listings {
                 // Where the directory above does not name it, nothing has to be asked.
                 _ => self.place(host, parent),
             };
-            let listing = directory.map_or(Listing::Absent, |directory| Listing::read(host, directory));
-            self.0.insert(parent.to_string(), listing);
+            let directory = directory.and_then(|directory| look(host, parent, directory));
+            self.0.insert(parent.to_string(), directory);
         }
-        match self.0.get(parent)? {
-            Listing::Absent => None,
-            Listing::Names(directory, names) => {
-                names
-                    .binary_search_by(|entry| entry.as_os_str().cmp(name.as_ref()))
-                    .ok()?;
-                directory.join(name).ok()
-            }
-            Listing::Unreadable(directory) => directory.join(name).ok(),
-        }
-    }
-}
-
-/// What is in a directory of the floor.
-enum Listing {
-    /// There is no such directory.
-    Absent,
-    /// The directory's canonical path, and the names in it, sorted.
-    Names(HostPath, Vec<OsString>),
-    /// It is there and cannot be read: everything that the floor names in it counts as present.
-    Unreadable(HostPath),
-}
-
-impl Listing {
-    fn read(host: &Host, path: HostPath) -> Self {
-        let Ok(resolved) = host.tree.resolve(&path) else {
-            return Self::Unreadable(path);
+        let name: Cow<'_, str> = if name.bytes().any(|byte| byte == b'%') {
+            name.replace("%U", &host.uid.to_string()).into()
+        } else {
+            name.into()
         };
-        if resolved.node.is_none() {
-            return Self::Absent;
+        let directory = self.0.get(parent)?.as_ref()?;
+        if host.tree.lacks(directory.as_path(), OsStr::new(name.as_ref())) {
+            return None;
         }
-        match host.tree.list(resolved.path.as_path()) {
-            Ok(names) => Self::Names(resolved.path, names),
-            Err(_) => Self::Unreadable(resolved.path),
-        }
+        let place = directory.join(name.as_ref()).ok()?;
+        // What cannot be looked at counts as present.
+        let absent = matches!(host.tree.node(place.as_path()), Ok(None));
+        (!absent).then_some(place)
     }
+}
+
+/// The canonical path of a directory of the floor, where there is one.
+fn look(host: &Host, written: &str, path: HostPath) -> Option<HostPath> {
+    let Ok(resolved) = host.tree.resolve(&path) else {
+        return Some(path);
+    };
+    resolved.node?;
+    if SURVEYED.contains(&written) {
+        host.tree.survey(resolved.path.as_path());
+    }
+    Some(resolved.path)
 }
 
 impl Checker<'_> {
@@ -166,18 +174,20 @@ impl Checker<'_> {
         for (path, hidden) in self.named() {
             self.hide(path, hidden);
         }
-        let mut listings = Listings::default();
-        for secret in floor::SECRETS {
-            self.hide_present(&mut listings, Class::Secret, secret.path, &Why::Holds(secret.why));
-        }
-        let uid = self.host.uid.to_string();
-        for (path, why) in floor::SOCKETS {
-            self.hide_present(
-                &mut listings,
-                Class::Socket,
-                &path.replace("%U", &uid),
-                &Why::BelongsTo(why),
-            );
+        let mut directories = Directories::default();
+        let secrets = floor::SECRETS
+            .iter()
+            .map(|secret| (Class::Secret, secret.path, Why::Holds(secret.why)));
+        let sockets = floor::SOCKETS
+            .iter()
+            .map(|(path, whom)| (Class::Socket, *path, Why::BelongsTo(whom)));
+        // Where `/var/run` is a directory of its own, daemons listen there.
+        let own_run = self.host.tree.follow(Path::new("/var/run")) != HostPath::new("/run").ok();
+        for (class, path, why) in secrets.chain(sockets) {
+            self.hide_present(&mut directories, class, path, &why);
+            if let Some(rest) = path.strip_prefix("/run/").filter(|_| own_run) {
+                self.hide_present(&mut directories, class, &format!("/var/run/{rest}"), &why);
+            }
         }
     }
 
@@ -232,12 +242,8 @@ impl Checker<'_> {
 
     /// Hides a path of the floor, if it is there. The floor names hundreds and few exist, so each directory is read once;
     /// what does not exist can be neither mounted nor shown.
-    fn hide_present(&mut self, listings: &mut Listings, class: Class, path: &str, why: &Why) {
-        // Where `/var/run` is a directory of its own, daemons listen there.
-        if let Some(rest) = path.strip_prefix("/run/") {
-            self.hide_present(listings, class, &format!("/var/run/{rest}"), why);
-        }
-        let Some(place) = listings.place(self.host, path) else {
+    fn hide_present(&mut self, directories: &mut Directories, class: Class, path: &str, why: &Why) {
+        let Some(place) = directories.place(self.host, path) else {
             return;
         };
         // An entry that is the home or lies above it, as `/root` is for root, would refuse every project.
@@ -278,5 +284,28 @@ impl Checker<'_> {
             }
         }
         self.hidden = hidden;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// From so many names on, one reading of the directory costs less than a question for each.
+    const MANY: usize = 15;
+
+    #[test]
+    fn directories_of_which_the_floor_names_much_are_read_whole() {
+        let secrets = floor::SECRETS.iter().map(|secret| secret.path);
+        let sockets = floor::SOCKETS.iter().map(|(path, _)| *path);
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for path in secrets.chain(sockets) {
+            let (directory, _) = path.rsplit_once('/').unwrap();
+            *counts.entry(directory).or_default() += 1;
+        }
+        let mut surveyed = SURVEYED.to_vec();
+        surveyed.sort_unstable();
+        let many = counts.iter().filter(|(_, count)| **count >= MANY);
+        assert_eq!(many.map(|(directory, _)| *directory).collect::<Vec<_>>(), surveyed);
     }
 }

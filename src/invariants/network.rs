@@ -125,7 +125,7 @@ impl Checker<'_> {
                 (range.prefix, decision)
             })
             .collect();
-        let own = match &self.host.network.own {
+        let own = match self.host.network.own() {
             Ok(own) => own.clone(),
             Err(why) => {
                 self.refuse(

@@ -39,6 +39,9 @@ impl Checker<'_> {
         }
         let writable = self.writable();
         self.named_git_dir(&writable);
+        for directory in self.host.way() {
+            self.host.tree.survey(directory.as_path());
+        }
         let asked = std::mem::take(&mut self.draft.protected);
         for (path, decision) in asked {
             self.protect_named(&writable, &path, decision);

@@ -51,20 +51,19 @@ def_package! {
 /// Makes the engine of a layer. `below` is the layer that `base::` reaches.
 #[must_use]
 pub fn build(source: &Source, below: Option<&Rc<Layer>>, recorder: &Shared, budget: &Rc<Budget>) -> Engine {
-    let layer = &source.layer;
     let mut engine = hardened(budget);
 
     facts::register(&mut engine);
-    register_verbs(&mut engine, layer, recorder);
-    register_base(&mut engine, layer, below, recorder);
+    register_verbs(&mut engine, source, recorder);
+    register_base(&mut engine, source, below, recorder);
     if let Some(hits) = recorder.borrow().hits.clone() {
         register_coverage(&mut engine, hits);
     }
 
     let (notes, noting) = (Rc::clone(recorder), Rc::clone(budget));
-    let noted_layer = Arc::clone(layer);
-    engine.on_debug(move |text, source, position| {
-        let site = site_of(&noted_layer, source, position);
+    let noted = source.clone();
+    engine.on_debug(move |text, _, position| {
+        let site = site_of(&noted, position);
         let mut recorder = notes.borrow_mut();
         let text: String = text.chars().take(NOTE_MAX).collect();
         let text = crate::path::printable(std::ffi::OsStr::new(&text));
@@ -121,18 +120,18 @@ fn register_coverage(engine: &mut Engine, hits: Hits) {
     engine.register_static_module("coverage", module.into());
 }
 
-/// The place of a call.
-pub(crate) fn site_of(layer: &Arc<str>, source: Option<&str>, position: Position) -> Site {
+/// The place of a call in the script that an engine was made for.
+pub(crate) fn site_of(source: &Source, position: Position) -> Site {
     Site::Script {
-        layer: Arc::clone(layer),
-        file: source.unwrap_or_default().into(),
+        layer: Arc::clone(&source.layer),
+        file: Arc::clone(&source.file),
         line: position.line().unwrap_or_default(),
         column: position.position().unwrap_or_default(),
     }
 }
 
 /// Verbs live in modules of their own: a script can define a function `pass`, but none named `env::pass`.
-fn register_verbs(engine: &mut Engine, layer: &Arc<str>, recorder: &Shared) {
+fn register_verbs(engine: &mut Engine, source: &Source, recorder: &Shared) {
     let mut modules: Vec<(&str, Module)> = Vec::new();
     for verb in VERBS {
         let index = modules
@@ -143,7 +142,7 @@ fn register_verbs(engine: &mut Engine, layer: &Arc<str>, recorder: &Shared) {
                 modules.len() - 1
             });
         if let Some((_, module)) = modules.get_mut(index) {
-            register_verb(module, verb, layer, recorder);
+            register_verb(module, verb, source, recorder);
         }
     }
     for (name, module) in modules {
@@ -151,10 +150,10 @@ fn register_verbs(engine: &mut Engine, layer: &Arc<str>, recorder: &Shared) {
     }
 }
 
-fn register_verb(module: &mut Module, verb: &'static Verb, layer: &Arc<str>, recorder: &Shared) {
-    let (layer, recorder) = (Arc::clone(layer), Rc::clone(recorder));
+fn register_verb(module: &mut Module, verb: &'static Verb, source: &Source, recorder: &Shared) {
+    let (source, recorder) = (source.clone(), Rc::clone(recorder));
     let run = move |context: &NativeCallContext, values: &[Dynamic]| -> Result<Dynamic, Box<EvalAltResult>> {
-        let site = site_of(&layer, context.call_source(), context.call_position());
+        let site = site_of(&source, context.call_position());
         let mut recorder = recorder.borrow_mut();
         let answer = verbs::call(verb, &mut recorder, values, site);
         answer.map_err(|refusal| {
@@ -178,12 +177,12 @@ fn register_verb(module: &mut Module, verb: &'static Verb, layer: &Arc<str>, rec
 
 /// `base::HOOK(host)` calls the hook of the layers below, on their own engine: merged scripts would report false lines,
 /// and scripts as modules would resolve a helper of the same name to the wrong layer.
-fn register_base(engine: &mut Engine, layer: &Arc<str>, below: Option<&Rc<Layer>>, recorder: &Shared) {
+fn register_base(engine: &mut Engine, source: &Source, below: Option<&Rc<Layer>>, recorder: &Shared) {
     let mut module = Module::new();
     for hook in Hook::ALL {
-        let (below, layer, recorder) = (below.cloned(), Arc::clone(layer), Rc::clone(recorder));
+        let (below, source, recorder) = (below.cloned(), source.clone(), Rc::clone(recorder));
         let run = move |context: &NativeCallContext, values: Vec<Dynamic>| -> Result<Dynamic, Box<EvalAltResult>> {
-            let site = site_of(&layer, context.call_source(), context.call_position());
+            let site = site_of(&source, context.call_position());
             let answer = call_below(hook, below.as_deref(), &values, site, &recorder).and_then(|below| {
                 // An error from another engine keeps its line but not its file: it is told here, where the file is known.
                 let answer = below.call(hook, values);

@@ -20,13 +20,17 @@ impl OsText {
     /// The bytes of a script's value, where it is text.
     #[must_use]
     pub fn of(value: &Dynamic) -> Option<OsString> {
-        if let Some(text) = value.clone().try_cast::<Self>() {
-            return Some(text.0);
+        Self::looked_at(value, OsStr::to_os_string)
+    }
+
+    /// What `look` says of them.
+    pub fn looked_at<T>(value: &Dynamic, look: impl FnOnce(&OsStr) -> T) -> Option<T> {
+        if let Some(text) = value.read_lock::<Self>() {
+            return Some(look(&text.0));
         }
         value
-            .clone()
-            .try_cast::<ImmutableString>()
-            .map(|text| OsString::from(text.as_str()))
+            .read_lock::<ImmutableString>()
+            .map(|text| look(OsStr::new(text.as_str())))
     }
 
     fn path(path: &HostPath) -> Self {

@@ -120,6 +120,9 @@ impl Layer {
 /// Positions of the engine are 16 bits wide: further on, decisions would have false places.
 fn refuse_far_places(source: &Source) -> Result<(), Diagnostic> {
     let max = engine::LINES_MAX;
+    if source.text.len() <= max {
+        return Ok(());
+    }
     let far = match source.text.lines().position(|line| line.len() > max) {
         Some(index) => Some((index + 1, "has a line that is too long")),
         None if source.text.lines().count() > max => Some((max + 1, "has too many lines")),

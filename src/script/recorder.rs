@@ -4,14 +4,13 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
-use std::time::Duration;
-
-use rustix::time::{ClockId, clock_gettime};
+use std::time::{Duration, Instant};
 
 use crate::diagnostic::Diagnostic;
 use crate::draft::Draft;
 use crate::memory;
 use crate::path::HostPath;
+use crate::sys::thread_time;
 use crate::trace::{DecisionId, Effect, Site, Trace};
 
 use super::hook::Hook;
@@ -40,7 +39,7 @@ pub const RECORDED_MAX: usize = 8 * 1024 * 1024;
 /// How many characters of a `debug(...)` are kept.
 pub const NOTE_MAX: usize = 1000;
 
-/// How often the clock is looked at, in steps. One step can handle a text of the greatest length.
+/// How often a clock is looked at, in steps. One step can handle a text of the greatest length.
 const CLOCK_EVERY: u64 = 128;
 
 /// The numbers of the probes that were passed.
@@ -129,7 +128,9 @@ pub enum Spent {
 #[derive(Debug)]
 pub struct Budget {
     steps: Cell<u64>,
-    /// The thread's time at which the budget is spent.
+    /// When it was made.
+    start: Instant,
+    /// The thread's time at which the budget is spent: one budget is spent by one thread.
     end: Duration,
     memory: usize,
     spent: Cell<Option<Spent>>,
@@ -141,7 +142,8 @@ impl Budget {
     pub fn new() -> Self {
         Self {
             steps: Cell::new(0),
-            end: worked().saturating_add(DEADLINE),
+            start: Instant::now(),
+            end: thread_time().saturating_add(DEADLINE),
             memory: memory::held(),
             spent: Cell::new(None),
         }
@@ -159,10 +161,15 @@ impl Budget {
         self.steps.set(steps);
         if memory::grown_since(self.memory) > MEMORY_MAX {
             self.spent.set(Some(Spent::Memory));
-        } else if steps > STEPS_MAX || (steps.is_multiple_of(CLOCK_EVERY) && worked() >= self.end) {
+        } else if steps > STEPS_MAX || (steps.is_multiple_of(CLOCK_EVERY) && self.is_late()) {
             self.spent.set(Some(Spent::Time));
         }
         self.spent.get().is_none()
+    }
+
+    /// Whether the time is over. A thread cannot have worked longer than it was there, and that clock asks no kernel.
+    fn is_late(&self) -> bool {
+        self.start.elapsed() >= DEADLINE && thread_time() >= self.end
     }
 
     /// Lets no script go on.
@@ -183,12 +190,6 @@ impl Default for Budget {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// How long this thread has worked so far. One budget is spent by one thread.
-fn worked() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::try_from(time).unwrap_or(Duration::MAX)
 }
 
 /// The recorder as the verbs share it.

@@ -14,7 +14,8 @@ use super::layer::Source;
 /// The first hidden character, by `site` of its line and column.
 pub fn refuse_hidden(code: &'static str, text: &str, site: &dyn Fn(usize, usize) -> Site) -> Result<(), Diagnostic> {
     // Most scripts are plain ASCII, and every launch reads one.
-    if text.bytes().all(|byte| matches!(byte, b'\t' | b'\n' | b' '..=b'~')) {
+    let shown = |byte: u8| matches!(byte, b'\t' | b'\n' | b' '..=b'~');
+    if text.bytes().fold(true, |all, byte| all & shown(byte)) {
         return Ok(());
     }
     for (index, line) in text.lines().enumerate() {
@@ -42,8 +43,10 @@ pub fn nearest(word: &str, candidates: impl Iterator<Item = String>) -> Option<S
         .filter_map(|candidate| {
             let length = candidate.chars().count();
             let near = |distance: usize| distance * 3 <= length.max(3);
-            // The distance is never less than what one is longer: most words need no look at their letters.
-            if !near(length.abs_diff(word.chars().count())) {
+            // The distance is never less than what one is longer, nor than the letters that one has and the other has not:
+            // most words need no closer look.
+            let strange = (letters(word) & !letters(&candidate)).count_ones();
+            if !near(length.abs_diff(word.chars().count())) || !near(usize::try_from(strange).unwrap_or_default()) {
                 return None;
             }
             let distance = distance(word, &candidate);
@@ -51,6 +54,13 @@ pub fn nearest(word: &str, candidates: impl Iterator<Item = String>) -> Option<S
         })
         .min()
         .map(|(_, candidate)| candidate)
+}
+
+/// Which letters of the English alphabet are in a word: a bit each.
+fn letters(word: &str) -> u32 {
+    word.bytes()
+        .filter(u8::is_ascii_lowercase)
+        .fold(0, |letters, letter| letters | 1 << (letter - b'a'))
 }
 
 /// Levenshtein's distance, counted in characters.

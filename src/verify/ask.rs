@@ -142,7 +142,7 @@ pub(super) fn addresses(case: Case, planted: &Planted) -> Vec<SocketAddr> {
             _ => Ipv4Addr::from_bits(prefix.address().to_bits() | 1),
         });
     let never = ranges::NEVER.iter().map(|(address, _)| *address);
-    let own = case.host.network.own.iter().flatten().map(|own| own.address);
+    let own = case.host.network.own().iter().flatten().map(|own| own.address);
     let own = own.filter(|address| !address.is_loopback());
     let four = firsts.chain(never).chain([METADATA]).chain(own).map(IpAddr::V4);
     let mut all: Vec<SocketAddr> = four

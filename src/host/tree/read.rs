@@ -4,6 +4,9 @@ use std::path::Path;
 
 use super::{Kind, Node, Source, Tree, Unreadable, unreadable};
 
+/// As long as most files that the kernel writes while they are read, in bytes.
+const KERNEL_FILE: u64 = 2048;
+
 const NOT_REGULAR: &str = "not a regular file";
 
 impl Tree {
@@ -38,7 +41,7 @@ impl Tree {
                 Some(_) => Err(failed(path, NOT_REGULAR)),
                 None => Err(failed(path, "no such file or directory")),
             },
-            Source::Real(_) => read_real(path, count),
+            Source::Real { .. } => read_real(path, count),
         }
     }
 }
@@ -61,7 +64,10 @@ fn read_real(path: &Path, count: u64) -> Result<Vec<u8>, Unreadable> {
     if !metadata.is_file() {
         return Err(failed(path, NOT_REGULAR));
     }
-    let mut content = Vec::new();
+    // One byte more, which tells the end of the file without a look for more room; and some for a file of the kernel's, which
+    // has no length.
+    let length = metadata.len().max(KERNEL_FILE).saturating_add(1).min(count);
+    let mut content = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
     file.take(count)
         .read_to_end(&mut content)
         .map_err(|error| unreadable(path, &error))?;

@@ -21,13 +21,15 @@ impl Tree {
             return self.walk(PathBuf::from("/"), Vec::new(), Vec::new());
         };
         let start = self.resolve_directory(&parent)?;
-        if let Some(Node {
-            kind: Kind::Directory, ..
-        }) = start.node
-            && let Ok(place) = start.path.join(name)
-        {
-            // Most paths that a launch asks about do not exist, or are no links: they need no walk.
-            let node = self.node(place.as_path())?;
+        if let Ok(place) = start.path.join(name) {
+            // Most paths that a launch asks about do not exist, or are no links: they need no walk. Where no directory is,
+            // nothing is in it.
+            let node = match &start.node {
+                Some(Node {
+                    kind: Kind::Directory, ..
+                }) => self.node(place.as_path())?,
+                _ => None,
+            };
             if !matches!(
                 node,
                 Some(Node {

@@ -29,7 +29,8 @@ fn online() -> Rc<Host> {
         own([203, 0, 113, 77], [203, 0, 113, 77], 26),
         own([198, 51, 100, 9], [198, 51, 100, 9], 1),
         own([203, 0, 113, 77], [203, 0, 113, 77], 26),
-    ]);
+    ])
+    .into();
     Rc::new(host)
 }
 
@@ -315,7 +316,7 @@ fn the_name_servers_file_is_the_networks_own() {
 #[test]
 fn unknown_addresses_of_the_host_are_refused() {
     let mut host = Rc::into_inner(host::described(tree())).unwrap();
-    host.network.own = Err("operation not permitted".into());
+    host.network.own = Err("operation not permitted".into()).into();
     assert_eq!(
         refusal(&policy(""), &Rc::new(host)),
         "error[network]: this host's own addresses cannot be listed: operation not permitted\nhint: they must be known to be \

@@ -180,7 +180,8 @@ fn links_that_are_closed_as_a_whole() {
         host.network.own = Ok(vec![Own {
             address,
             link: Prefix::new(address, length),
-        }]);
+        }])
+        .into();
         let decided = decided("fn network(host) { net::internet(\"x\"); }", &Rc::new(host), &request());
         let subjects = decided
             .trace

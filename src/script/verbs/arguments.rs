@@ -34,7 +34,11 @@ impl Arguments<'_> {
                 self.port(index)?;
                 continue;
             }
-            let Some(text) = OsText::of(value) else {
+            let fit = OsText::looked_at(value, |text| match parameter.takes {
+                Takes::Reason => self.reason_fits(text.as_bytes()),
+                _ => Ok(()),
+            });
+            let Some(fit) = fit else {
                 return Err(self.wrong(format!(
                     "`{}` takes text as `{}`, not {}",
                     self.verb.path(),
@@ -42,15 +46,17 @@ impl Arguments<'_> {
                     kind_of(value)
                 )));
             };
-            if parameter.takes == Takes::Reason {
-                let reason = text.as_bytes();
-                if reason.iter().all(u8::is_ascii_whitespace) {
-                    return Err(self.wrong(format!("`{}` needs a reason, and this one is empty", self.verb.path())));
-                }
-                if reason.len() > REASON_MAX {
-                    return Err(self.wrong(format!("the reason is longer than {REASON_MAX} bytes")));
-                }
-            }
+            fit?;
+        }
+        Ok(())
+    }
+
+    fn reason_fits(&self, reason: &[u8]) -> Result<(), Diagnostic> {
+        if reason.iter().all(u8::is_ascii_whitespace) {
+            return Err(self.wrong(format!("`{}` needs a reason, and this one is empty", self.verb.path())));
+        }
+        if reason.len() > REASON_MAX {
+            return Err(self.wrong(format!("the reason is longer than {REASON_MAX} bytes")));
         }
         Ok(())
     }
@@ -76,8 +82,7 @@ impl Arguments<'_> {
     pub(super) fn reason(&self) -> String {
         self.values
             .last()
-            .and_then(OsText::of)
-            .map(|reason| printable(&reason))
+            .and_then(|reason| OsText::looked_at(reason, printable))
             .unwrap_or_default()
     }
 
