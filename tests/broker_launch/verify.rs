@@ -135,6 +135,20 @@ as_both! {
         tells(&verified(test, "none"), &["leak credentials: Claude Code's own login is inside, in `[PROJECT]/notes`"], 1);
     }
 
+    /// What is more than anybody waits for is not read to its end, and the row does not say that all is well.
+    fn a_hunt_with_too_much_to_read_says_so(user: User) {
+        let mut test = Test::new().who(user).with_broker().var("ANTHROPIC_API_KEY", KEY);
+        for number in 0..33 {
+            // Files without blocks: they are as long as the hunt reads of one.
+            let name = format!("large/{number:02}");
+            test = test.file(&name, "");
+            let file = std::fs::OpenOptions::new().write(true).open(test.at(&name));
+            file.expect("a file of ours").set_len(8 << 20).expect("a length");
+        }
+        let said = "untested credentials: `ANTHROPIC_API_KEY` was not found, and there is more inside than is looked through: N processes and N files read";
+        tells(&verified(test, "none"), &[said], 0);
+    }
+
     /// A copy of the key that a policy shows is found; so is its end, which an earlier session can have left.
     fn a_copy_of_the_key_is_found(user: User) {
         world(|world| {
@@ -173,6 +187,17 @@ as_both! {
                 tells(&with_key(world, user), &[CLEAN, &format!("broken broker: {said}")], 1);
             });
         }
+    }
+
+    /// A name that leads elsewhere is told, and nothing is sent there.
+    fn a_name_that_leads_past_the_broker_is_told(user: User) {
+        world(|world| {
+            let run = with_sabotage_here(&with_key(world, user), "hosts");
+            let (lines, code) = told(&run);
+            let expected = [CLEAN, "broken broker: `api.anthropic.com` leads to N.N.N.N inside, and not to the broker"];
+            assert_eq!((lines.iter().map(String::as_str).collect::<Vec<_>>(), code), (expected.to_vec(), 1), "{}", run.stderr);
+            assert_eq!(world.api.requests().len(), 0);
+        });
     }
 
     /// What the plan gives away is told with its line, and not hunted.
