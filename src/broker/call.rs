@@ -1,6 +1,8 @@
 //! One call as what is inside would make it, over a connection that was made inside. Tells the broker's own answers from the
 //! service's, which come by the same way.
 
+use std::fs::File;
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -24,19 +26,29 @@ use crate::upstream::{Failed, Upstream};
 /// The longest answer that is looked at, in bytes: the broker's own are shorter.
 const ANSWER_MAX: usize = 64 * 1024;
 
+/// The most of the trusted certificates that is read, in bytes. Those of a distribution are a quarter of a mebibyte.
+const CERTIFICATES_MAX: u64 = 16 * 1024 * 1024;
+
 /// Makes it.
 ///
 /// # Errors
 /// The order cannot be carried out.
-pub async fn make(call: &Call, sockets: Vec<OwnedFd>) -> anyhow::Result<Called> {
-    let connection = sockets.into_iter().next().context("no connection came")?;
+pub async fn make(call: &Call, descriptors: Vec<OwnedFd>) -> anyhow::Result<Called> {
+    let mut descriptors = descriptors.into_iter();
+    let connection = descriptors.next().context("no connection came")?;
+    let trusted = descriptors.next().context("no certificates came")?;
+    let mut certificates = Vec::new();
+    File::from(trusted)
+        .take(CERTIFICATES_MAX)
+        .read_to_end(&mut certificates)
+        .context("the certificates cannot be read")?;
     rustix::io::ioctl_fionbio(&connection, true).context("the connection cannot be used")?;
     let stream = TcpStream::from_std(connection.into()).context("the connection cannot be used")?;
     let name: Name = session::parse(&call.name)?;
     let request = request(call)?;
     session::cryptography();
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(call.certificates.as_bytes()).flatten());
+    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&certificates).flatten());
     let upstream = Upstream::new(session::trusting(roots));
     let patience = Duration::from_millis(call.patience);
     let mut connection = match timeout(patience, upstream.encrypted(&name, stream)).await {

@@ -133,12 +133,12 @@ fn read(text: &[u8], sockets: usize) -> anyhow::Result<Order> {
     };
     let (version, wanted) = match &order {
         Order::Serve(configuration) => (configuration.version, configuration.listeners.len()),
-        Order::Call(call) => (call.version, 1),
+        Order::Call(call) => (call.version, 2),
     };
     ensure!(
         version == VERSION,
         "claudebox and claudebox-broker are not of one version: install them together"
     );
-    ensure!(wanted == sockets, "{sockets} sockets came for {wanted} listeners");
+    ensure!(wanted == sockets, "{sockets} descriptors came, and {wanted} are wanted");
     Ok(order)
 }

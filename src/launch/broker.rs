@@ -140,16 +140,18 @@ impl Running {
 }
 
 /// Makes one call over a connection of the sandbox's, by a second process of the broker's program: the launcher itself speaks no
-/// TLS.
+/// TLS. These certificates (PEM) are trusted, and no others.
 ///
 /// # Errors
 /// The call could not be made at all: why.
-pub fn call(program: &HostPath, call: Call, connection: &OwnedFd) -> Result<Called, String> {
+pub fn call(program: &HostPath, call: Call, certificates: &[u8], connection: &OwnedFd) -> Result<Called, String> {
+    let certificates = super::memory_file(certificates).map_err(|error| plain(&error))?;
     let mut caller = Running::start(program).map_err(|error| error.message)?;
     let patience = Duration::from_millis(call.patience) + PATIENCE;
-    let told = caller.order(&Order::Call(call), &[connection.as_fd()]);
-    let answer = told.map(|()| caller.answer(patience)).unwrap_or_default();
-    let called = match answer {
+    caller
+        .order(&Order::Call(call), &[connection.as_fd(), certificates.as_fd()])
+        .map_err(|error| plain(&error))?;
+    let called = match caller.answer(patience) {
         Some(Answer::Called(called)) => Ok(called),
         other => Err(caller.why(other)),
     };

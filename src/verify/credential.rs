@@ -99,12 +99,12 @@ fn call(case: Case, broker: &Broker, socket: &UnixStream) -> io::Result<Tried> {
         version: VERSION,
         name: API.into(),
         path: HELLO.into(),
-        certificates: String::from_utf8_lossy(&connected.certificates.0).into_owned(),
         header,
         patience: PATIENCE,
     };
     Ok(Tried {
-        called: connection.map(|connection| broker::call(&broker.program, call, &connection)),
+        called: connection
+            .map(|connection| broker::call(&broker.program, call, &connected.certificates.0, &connection)),
         connected,
     })
 }

@@ -98,6 +98,17 @@ as_both! {
         }
     }
 
+    /// Also where the host trusts more certificates than fit into one message: many set `NODE_EXTRA_CA_CERTS` to all that it has.
+    fn the_broker_works_beside_many_certificates(user: User) {
+        world(|world| {
+            let authority = std::fs::read_to_string(world.authority()).expect("the authority's certificate");
+            let many = world.path("many.pem");
+            std::fs::write(&many, format!("{}{authority}", "# a certificate of another authority\n".repeat(8_000))).expect("a file of ours");
+            let test = with_key(world, user).var("NODE_EXTRA_CA_CERTS", many.display().to_string());
+            tells(&test, &[CLEAN, WORKS], 0);
+        });
+    }
+
     /// With a login its file is looked for; one that has expired is renewed, and the new tokens are hunted too.
     fn a_login_is_hunted_too(user: User) {
         world(|world| {

@@ -76,7 +76,8 @@ pub struct Placeholders {
 pub enum Order {
     /// To serve a sandbox. The sockets are those of the `listeners`, in that order.
     Serve(Box<Configuration>),
-    /// To make one call, as what is inside would. The socket is a connection.
+    /// To make one call, as what is inside would. With it come a connection, and a file of the certificates (PEM) that are
+    /// trusted, and no others: a host can have more of them than fit a message.
     Call(Call),
 }
 
@@ -90,8 +91,6 @@ pub struct Call {
     pub name: String,
     /// What to ask for, by `GET`.
     pub path: String,
-    /// The certificates (PEM) that are trusted, and no others.
-    pub certificates: String,
     /// A header, its name and its value: the placeholder of the credential.
     pub header: Option<(String, String)>,
     /// How long the answer may take, in milliseconds.
