@@ -36,7 +36,7 @@ NEEDS_RUN := bwrap=bubblewrap git=git slirp4netns=slirp4netns /etc/ssl/certs/ca-
 # Programs that the stand-in of nixpkgs is made of, beside those that every Debian has.
 NEEDS_NIX := busybox=busybox-static fdfind=fd-find jq=jq less=less make=make nsenter=util-linux patch=patch patchelf=patchelf rg=ripgrep which=debianutils xz=xz-utils
 NEEDS_TEST := $(NEEDS_BUILD) $(NEEDS_RUN) $(NEEDS_NIX) curl=curl flock=util-linux ip=iproute2 nft=nftables node=nodejs npm=npm openssl=openssl \
-	/usr/bin/pip=python3-pip ps=procps /usr/bin/python3=python3 setpriv=util-linux tmux=tmux unshare=util-linux useradd=passwd
+	/usr/bin/pip=python3-pip ps=procps /usr/bin/python3=python3 setpriv=util-linux tmux=tmux unshare=util-linux useradd=passwd wget=wget
 
 # The test programs run as root, whoever builds them: they make ordinary users, and test as those and as root.
 ifneq ($(UID),0)

@@ -47,6 +47,7 @@ pub struct Run {
 impl Test {
     /// An empty home with an empty project, the ordinary user, the environment `HOME PATH TERM USER` and nothing else.
     pub fn new() -> Self {
+        super::user::open_many_files();
         // All names have one length on every machine: tables in the program's output are laid out by it.
         let base = tempfile::Builder::new()
             .prefix("claudebox-")

@@ -4,7 +4,7 @@ use std::os::unix::fs::{PermissionsExt, lchown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 
 /// The ordinary user that a suite run by root makes.
 const NAME: &str = "cbtest";
@@ -75,10 +75,22 @@ pub fn is_root() -> bool {
 /// Fails where the suite is not run by root: a test that would be skipped is a test that did not hold.
 #[track_caller]
 pub fn need_root() {
+    open_many_files();
     assert!(
         is_root(),
         "this test needs root: `make test` runs the suite as root, which then covers an ordinary user too"
     );
+}
+
+/// Lets the suite open as many files as it may: it serves many networks at a time, and sudo leaves it a thousand.
+pub fn open_many_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    static RAISED: Once = Once::new();
+    RAISED.call_once(|| {
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let current = maximum;
+        setrlimit(Resource::Nofile, Rlimit { current, maximum }).expect("a limit that is ours to raise");
+    });
 }
 
 /// The ids of the ordinary user, made on first use.
@@ -129,6 +141,7 @@ pub fn each(path: &Path, act: &mut impl FnMut(&Path)) {
 pub fn programs() -> &'static Path {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY.get_or_init(|| {
+        open_many_files();
         remove_leftovers();
         let directory = PathBuf::from(format!("{LEFTOVER}{}", std::process::id()));
         std::fs::create_dir_all(&directory).expect("a directory in /tmp");
