@@ -162,12 +162,12 @@ fn what_it_cannot_do_is_said_to_the_launcher() {
             (
                 serde_json::to_vec(&configuration).expect("JSON"),
                 2,
-                "2 sockets came for 3 listeners",
+                "2 descriptors came, and 3 are wanted",
             ),
             (
                 serde_json::to_vec(&configuration).expect("JSON"),
                 0,
-                "0 sockets came for 3 listeners",
+                "0 descriptors came, and 3 are wanted",
             ),
         ];
         for (bytes, count, expected) in wrong {
