@@ -59,6 +59,8 @@ test: cargo test-setup book ## install what the tests need, build the book, then
 test-setup: ## only install what the tests need
 	@.make/need $(NEEDS_TEST)
 	@.make/fetch-claude $(CLAUDE_TESTED_DIR) $(CLAUDE_TESTED)
+# Also the crates of other systems: the tests build by Nix, from the sources of all that Cargo.lock names.
+	@cargo fetch --locked --quiet
 	@for suite in $(NIX_TESTED); do .make/nix-setup $(NIX_TESTED_DIR)$$suite $$suite; done
 
 bench: cargo ## measure claudebox beside a bare bwrap

@@ -48,8 +48,8 @@ const LEFT: &[Left] = &[
         "cd b; git status",
     ),
     left(
-        "mkdir -p .git/modules; git init -q --bare .git/modules/z; git -C .git/modules/z config core.fsmonitor 'touch [HOME]/fired; false'; \
-         git -C .git/modules/z config core.bare false; mkdir z; echo 'gitdir: ../.git/modules/z' > z/.git",
+        "mkdir -p .git/modules; git init -q --bare .git/modules/z; git --git-dir=.git/modules/z config core.fsmonitor 'touch [HOME]/fired; false'; \
+         git --git-dir=.git/modules/z config core.bare false; mkdir z; echo 'gitdir: ../.git/modules/z' > z/.git",
         "`[PROJECT]/.git/modules/z` is a repository\n`[PROJECT]/z` is a repository",
         "cd z; git status",
     ),

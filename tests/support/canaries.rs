@@ -1,9 +1,11 @@
 //! Secrets to be missed: a distinct text in every place of a host where people keep what must not leak. A hunt prints the places whose text
 //! it found, so a leak is named by where it came from.
 
+use std::collections::BTreeSet;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 
 use super::test::Test;
 use super::user::{User, is_root};
@@ -283,16 +285,14 @@ impl Drop for Canaries {
         let _ = self.process.kill();
         let _ = self.process.wait();
         for file in &self.removed {
-            // Upwards while nothing else is there: the directories of the system itself are never empty or stay anyway.
             let _ = std::fs::remove_file(file);
-            for directory in file
-                .ancestors()
-                .skip(1)
-                .take_while(|directory| directory.components().count() > 2)
-            {
-                if std::fs::remove_dir(directory).is_err() {
+            // Upwards what the tests made, while nothing else is there: a system's own directory can be empty too.
+            let mut made = MADE.lock().expect("no panic");
+            for directory in file.ancestors().skip(1) {
+                if !made.contains(directory) || std::fs::remove_dir(directory).is_err() {
                     break;
                 }
+                made.remove(directory);
             }
         }
     }
@@ -306,12 +306,19 @@ fn lines(names: Vec<String>) -> String {
     names.into_iter().map(|name| name + "\n").collect()
 }
 
-/// Another test may remove the shared parent at this very moment, so it is tried a few times.
+/// Directories of the system that the tests made.
+static MADE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// Another test may want the same parent, or remove it: one goes after the other.
 fn plant_system(path: &Path, text: &str) {
     assert!(is_root());
-    let write = || {
-        std::fs::create_dir_all(path.parent()?).ok()?;
-        std::fs::write(path, text).ok()
-    };
-    assert!((0..100).any(|_| write().is_some()), "cannot write {}", path.display());
+    let mut made = MADE.lock().expect("no panic");
+    let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
+    above.reverse();
+    for directory in above {
+        if std::fs::create_dir(directory).is_ok() {
+            made.insert(directory.to_path_buf());
+        }
+    }
+    std::fs::write(path, text).expect("a place of the system");
 }
