@@ -14,7 +14,7 @@ mod tests;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -239,71 +239,6 @@ impl Tree {
         }
     }
 
-    /// The names in a directory, sorted, each with whether it is a directory itself (a link to one is not); empty where
-    /// there is no such directory. One system call for many names: no more is asked of a file than the directory tells.
-    ///
-    /// # Errors
-    /// When the directory exists but cannot be read.
-    #[expect(clippy::disallowed_methods, reason = "this module is the reader of the file system")]
-    pub fn entries(&self, path: &Path) -> Result<Vec<(OsString, bool)>, Unreadable> {
-        let mut entries = Vec::new();
-        match &self.source {
-            Source::Described(nodes) => {
-                let below = nodes.range::<Path, _>((std::ops::Bound::Excluded(path), std::ops::Bound::Unbounded));
-                for (candidate, (node, _)) in below.take_while(|(candidate, _)| candidate.starts_with(path)) {
-                    if candidate.parent() == Some(path) {
-                        let name = candidate.file_name().unwrap_or_default().to_os_string();
-                        entries.push((name, node.kind == Kind::Directory));
-                    }
-                }
-            }
-            Source::Real { surveyed, .. } => {
-                if let Some(listing) = surveyed.borrow().get(path.as_os_str()) {
-                    return Ok(listing.entries().to_vec());
-                }
-                match std::fs::read_dir(path) {
-                    Ok(found) => {
-                        for entry in found {
-                            let entry = entry.map_err(|error| unreadable(path, &error))?;
-                            let file_type = entry.file_type().map_err(|error| unreadable(path, &error))?;
-                            entries.push((entry.file_name(), file_type.is_dir()));
-                        }
-                    }
-                    Err(error) if is_absence(&error) => {}
-                    Err(error) => return Err(unreadable(path, &error)),
-                }
-            }
-        }
-        entries.sort();
-        Ok(entries)
-    }
-
-    /// Reads all names in a directory that many paths are asked for in: what is not among them needs no look of its own. Does
-    /// nothing where it cannot be read.
-    pub fn survey(&self, directory: &Path) {
-        if let Source::Real { surveyed, .. } = &self.source
-            && !surveyed.borrow().contains_key(directory.as_os_str())
-            && let Ok(entries) = self.entries(directory)
-        {
-            let key = directory.as_os_str().to_os_string();
-            surveyed.borrow_mut().insert(key, Listing::of(entries));
-        }
-    }
-
-    /// Whether a directory is known not to hold a name; false says nothing.
-    #[must_use]
-    pub fn lacks(&self, directory: &Path, name: &OsStr) -> bool {
-        match &self.source {
-            Source::Described(_) => false,
-            Source::Real { surveyed, .. } => {
-                let surveyed = surveyed.borrow();
-                surveyed
-                    .get(directory.as_os_str())
-                    .is_some_and(|names| names.lacks(name))
-            }
-        }
-    }
-
     /// Where a written path leads, if anything is there: for a path that git's files hold, which may go up by `..`.
     #[must_use]
     pub fn follow(&self, path: &Path) -> Option<HostPath> {
@@ -316,14 +251,6 @@ impl Tree {
             }
         }
         self.node(here.as_path()).ok().flatten().map(|_| here)
-    }
-
-    /// The names in a directory, sorted; empty where there is no such directory.
-    ///
-    /// # Errors
-    /// When the directory exists but cannot be read.
-    pub fn list(&self, path: &Path) -> Result<Vec<OsString>, Unreadable> {
-        Ok(self.entries(path)?.into_iter().map(|(name, _)| name).collect())
     }
 }
 

@@ -240,7 +240,7 @@ impl Checker<'_> {
         self.hidden.add(resolved.path, hidden);
     }
 
-    /// Hides a path of the floor, if it is there. The floor names hundreds and few exist, so each directory is read once;
+    /// Hides a path of the floor, if it is there. The floor names hundreds and few exist, so each directory is looked at once;
     /// what does not exist can be neither mounted nor shown.
     fn hide_present(&mut self, directories: &mut Directories, class: Class, path: &str, why: &Why) {
         let Some(place) = directories.place(self.host, path) else {
